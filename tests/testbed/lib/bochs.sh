@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# An Intel host: Bochs with VMX. It boots from an ISO, needs a terminal of some
+# kind, and one instruction is one tick of its clock, so figures repeat.
+
+bochs_model()
+{
+	case $OPT_CPU,$K_NAME in
+	intel-noept,*)	   echo core2_penryn_t9600 ;;
+	*,debian-7.2)	   echo corei7_haswell_4770 ;;
+	*)		   echo corei7_skylake_x ;;
+	esac
+}
+
+bochs_iso()
+{
+	local iso=$TMP/iso
+
+	mkdir -p "$iso" || return
+	ln "$K_IMAGE" "$iso/vmlinuz" 2>/dev/null || cp "$K_IMAGE" "$iso/vmlinuz" || return
+	mv "$TMP/initrd" "$iso/initrd" || return
+	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$iso/" || return
+	cat >"$iso/isolinux.cfg" <<-EOT
+	default host
+	timeout 1
+	label host
+	 kernel /vmlinuz
+	 append initrd=/initrd $CMDLINE
+	EOT
+	xorriso -as mkisofs -quiet -o "$TMP/host.iso" -b isolinux.bin -c boot.cat \
+		-no-emul-boot -boot-load-size 4 -boot-info-table "$iso" \
+		>"$TMP/emulator.log" 2>&1 || { cat "$TMP/emulator.log" >&2; return 1; }
+	rm -rf "$iso"
+}
+
+bochs_config()
+{
+	cat >"$TMP/bochsrc" <<-EOT
+	megs: $OPT_MEM
+	romimage: file=/usr/share/bochs/BIOS-bochs-latest
+	vgaromimage: file=/usr/share/vgabios/vgabios.bin
+	cpu: model=$(bochs_model), count=$OPT_SMP, ips=50000000, reset_on_triple_fault=0
+	clock: sync=none, time0=local, rtc_sync=0
+	ata0-master: type=cdrom, path=$TMP/host.iso, status=inserted
+	boot: cdrom
+	com1: enabled=1, mode=file, dev=$TMP/console
+	com2: enabled=1, mode=file, dev=$TMP/output
+	display_library: term
+	log: $TMP/bochs.log
+	panic: action=fatal
+	error: action=report
+	info: action=report
+	debug: action=ignore
+	speaker: enabled=0
+	sound: driver=dummy
+	plugin_ctrl: unmapped=true, biosdev=true, speaker=false, extfpuirq=true, parallel=true, serial=true, gameport=false, iodebug=true
+	EOT
+	echo c >"$TMP/bochs.cmd"
+}
+
+bochs_start()
+{
+	export TERM=vt100
+	exec script -qfc "exec bochs -q -rc $TMP/bochs.cmd -f $TMP/bochsrc" /dev/null \
+		</dev/null >"$TMP/emulator.log" 2>&1
+}

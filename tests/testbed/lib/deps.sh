@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The Debian packages that the testbed, the build and the checks need, and
+# their installation. Nothing is installed when all of them are there.
+
+DEPS_BASE="busybox-static cpio kmod xz-utils gzip util-linux bsdutils"
+DEPS_BUILD="gcc make libc6-dev binutils"
+DEPS_BOCHS="bochs bochsbios vgabios bochs-term isolinux syslinux-common xorriso"
+DEPS_QEMU="qemu-system-x86"
+DEPS_KERNEL="bc bison flex libelf-dev libssl-dev perl tar"
+DEPS_SID="debootstrap debian-archive-keyring"
+DEPS_STYLE="sparse clang-format cppcheck perl git patch"
+
+# deps_missing PACKAGE...: prints those that are not installed.
+deps_missing()
+{
+	local pkg
+
+	for pkg; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$pkg" 2>/dev/null | head -c 9)" = installed ] ||
+			echo "$pkg"
+	done
+}
+
+# deps_need PACKAGE...: installs what is missing, or says what to install.
+deps_need()
+{
+	local missing
+
+	missing=$(deps_missing "$@" | tr '\n' ' ')
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		say "these Debian packages are missing, and only root can install them:"
+		say "    apt-get install --no-install-recommends $missing"
+		return 1
+	fi
+	lock apt
+	step "installing Debian packages: $missing" deps_install $missing || {
+		tail -n 20 "$CACHE/apt.log" >&2
+		unlock
+		say "apt-get install failed (whole log: $CACHE/apt.log)"
+		return 1
+	}
+	unlock
+}
+
+deps_install()
+{
+	export DEBIAN_FRONTEND=noninteractive
+	{
+		apt-get install -y --no-install-recommends "$@" ||
+		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }
+	} >"$CACHE/apt.log" 2>&1
+}
+
+# deps_lists: package lists good enough to resolve kernel names from.
+deps_lists()
+{
+	[ -z "$(apt-cache pkgnames linux-source-6 2>/dev/null)" ] || return 0
+	[ "$(id -u)" = 0 ] || die "apt has no package lists: run apt-get update as root first"
+	lock apt
+	step "fetching Debian's package lists" apt-get update >"$CACHE/apt.log" 2>&1 ||
+		die "apt-get update failed (whole log: $CACHE/apt.log)"
+	unlock
+}
