@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The guest's own page tables, walked as its processor would
+ * ("SDM, Hierarchical Paging Structures").
+ */
+#ifndef KHV_MMU_WALKER_H
+#define KHV_MMU_WALKER_H
+
+#include "mmu/mmu.h"
+#include "vm/types.h"
+
+struct khv_walk {
+	gpa_t gpa;
+	u8 level;		/* of the leaf: 1 = 4 KiB */
+	bool writable, user, executable;
+	/* When the walk failed: the #PF error code. */
+	u32 error_code;
+};
+
+/*
+ * Translate @gva for @access (KHV_ACCESS_WRITE/USER/FETCH) in the vCPU's current
+ * paging mode (none, 32-bit, PAE, 4-level), with CR0.WP, NX, SMEP, SMAP, PKU,
+ * reserved bits and A/D updates. Region closed, vm->srcu held, may sleep.
+ * 0, or 1 with walk->error_code for a #PF, or -EFAULT when a table is outside memory.
+ */
+int khv_walk(struct khv_vcpu *vcpu, gva_t gva, u32 access, struct khv_walk *walk);
+
+/* PAE: load the four PDPTEs from guest memory at CR3 into @pdpte. 0, or 1 when one is invalid (#GP). */
+int khv_load_pdptes(struct khv_vcpu *vcpu, u64 cr3, u64 pdpte[4]);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Memory slots: which guest-physical ranges are which addresses of the VM's mm.
+ *
+ * An immutable sorted array, replaced under vm->slots_lock and read under
+ * vm->srcu. Owns nothing of the page tables: it tells mmu/ what to zap.
+ */
+#ifndef KHV_VM_MEMSLOT_H
+#define KHV_VM_MEMSLOT_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+
+#include "vm/types.h"
+
+struct khv_vm;
+struct khv_vcpu;
+
+#define KHV_MAX_MEMSLOTS	509
+
+struct khv_memslot {
+	gfn_t base_gfn;
+	u64 npages;
+	unsigned long userspace_addr;
+	u32 flags;			/* KVM_MEM_* */
+	u32 id;
+};
+
+struct khv_memslots {
+	u32 generation;
+	int count;
+	struct khv_memslot slot[];	/* sorted by base_gfn, disjoint */
+};
+
+/*
+ * KVM_SET_USER_MEMORY_REGION: create, move, re-flag or delete (size 0).
+ * Returns 0, -EINVAL, -EEXIST (overlap), -ENOMEM. May sleep; on return nothing
+ * reaches the old memory any more.
+ */
+int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region *region);
+void khv_memslots_uninit(struct khv_vm *vm);
+
+/* Under vm->srcu: the slot that holds @gfn, or NULL. */
+const struct khv_memslot *khv_memslot_find(struct khv_vm *vm, gfn_t gfn);
+
+static inline unsigned long khv_memslot_hva(const struct khv_memslot *slot, gfn_t gfn)
+{
+	return slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+}
+
+/*
+ * Copy from or to guest-physical memory, over page boundaries. Under vm->srcu,
+ * in the VM's own process, may fault and sleep. 0 or -EFAULT (no slot,
+ * read-only slot, or no memory behind it).
+ */
+int khv_gpa_read(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len);
+int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len);
+/* Atomic compare-and-exchange of 1, 2, 4 or 8 naturally aligned bytes. 0, -EFAULT, or -EAGAIN when *old did not match (then updated). */
+int khv_gpa_cmpxchg(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One virtual machine: what its vCPUs share, and its lifetime.
+ */
+#ifndef KHV_VM_VM_H
+#define KHV_VM_VM_H
+
+#include <linux/kvm.h>
+#include <linux/mutex.h>
+#include <linux/nospec.h>
+#include <linux/refcount.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+
+#include "irqchip/irqchip.h"
+#include "mmu/mmu.h"
+#include "vm/bus.h"
+#include "vm/memslot.h"
+#include "x86/pvclock.h"
+
+struct mm_struct;
+struct khv_vcpu;
+
+#define KHV_MAX_VCPUS	64
+#define KHV_MAX_VCPU_ID	255
+
+/**
+ * struct khv_vm - one virtual machine
+ *
+ * Lock order (docs/locking.md): @lock, vcpu->lock, @slots_lock, @irq.lock, @mmu.lock.
+ * @srcu protects the memory slots, the buses and the GSI routing for readers.
+ */
+struct khv_vm {
+	struct mm_struct *mm;		/* grabbed (mmgrab), not pinned */
+	refcount_t users;		/* the VM's fd and each vCPU's fd */
+	struct mutex lock;		/* vCPU creation, irqchip creation, VM attributes */
+	struct mutex slots_lock;	/* writers of @slots and of @buses */
+	struct srcu_struct srcu;
+	struct list_head node;		/* in khv_vms, under khv_vms_lock */
+
+	/* Grows under @lock; readers use khv_vm_vcpu() up to nr_vcpus. */
+	struct khv_vcpu *vcpus[KHV_MAX_VCPUS];
+	int nr_vcpus;			/* release/acquire */
+	bool dead;			/* no ioctl but close goes on (READ_ONCE) */
+
+	struct khv_memslots __rcu *slots;
+	struct khv_bus __rcu *buses[KHV_NR_BUSES];
+	struct khv_mmu mmu;		/* mmu/mmu.h */
+	struct khv_irqchip irq;		/* irqchip/irqchip.h */
+	struct khv_vm_clock clock;	/* x86/pvclock.h */
+
+	gpa_t tss_addr;			/* KVM_SET_TSS_ADDR, kept for the ABI's sake */
+	gpa_t identity_map_addr;
+	u32 bsp_id;
+
+	struct dentry *debugfs;
+	void *hw;			/* the vendor's part */
+};
+
+/* Create a VM for the calling process. ERR_PTR on failure. */
+struct khv_vm *khv_vm_create(void);
+void khv_vm_get(struct khv_vm *vm);
+/* Drop one user; the last one tears the VM down. May sleep. */
+void khv_vm_put(struct khv_vm *vm);
+
+/* KVM_CREATE_VM: a new VM's file descriptor, or -errno. */
+int khv_vm_create_fd(unsigned long type);
+
+/* The nth vCPU or NULL; @n may come from anyone. */
+static inline struct khv_vcpu *khv_vm_vcpu(struct khv_vm *vm, unsigned int n)
+{
+	unsigned int nr = smp_load_acquire(&vm->nr_vcpus);
+
+	if (n >= nr)
+		return NULL;
+	return vm->vcpus[array_index_nospec(n, nr)];
+}
+
+#define khv_for_each_vcpu(i, vcpu, vm) \
+	for ((i) = 0; ((vcpu) = khv_vm_vcpu((vm), (i))) != NULL; (i)++)
+
+#endif

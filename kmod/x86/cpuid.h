@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What CPUID tells the guest, and what khv tells clients it could tell.
+ */
+#ifndef KHV_X86_CPUID_H
+#define KHV_X86_CPUID_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+
+struct khv_vcpu;
+
+#define KHV_MAX_CPUID_ENTRIES	256
+
+/* The features that code asks about often, kept as bits; from the guest's CPUID. */
+enum khv_feature {
+	KHV_F_X2APIC, KHV_F_TSC_DEADLINE, KHV_F_XSAVE, KHV_F_RDTSCP, KHV_F_RDPID, KHV_F_PCID,
+	KHV_F_INVPCID, KHV_F_SMEP, KHV_F_SMAP, KHV_F_FSGSBASE, KHV_F_PKU, KHV_F_UMIP,
+	KHV_F_NX, KHV_F_LM, KHV_F_PDPE1GB, KHV_F_MWAIT, KHV_F_SPEC_CTRL, KHV_F_TSC_ADJUST,
+	KHV_F_SYSCALL, KHV_F_XSAVES, KHV_F_PAT, KHV_F_MTRR, KHV_F_LA57, KHV_F_PGE,
+	KHV_F_KVM_CLOCK, KHV_F_KVM_STEAL, KHV_F_FFXSR, KHV_F_ARCH_CAPS, KHV_F_SVM_VENDOR,
+	KHV_F_PSE36, KHV_NR_FEATURES
+};
+
+struct khv_cpuid {
+	int nent;
+	struct kvm_cpuid_entry2 *entries;	/* in the client's order; kvmalloc'ed */
+	u64 features;				/* BIT(enum khv_feature) */
+	u8 maxphyaddr;				/* bits */
+	u64 xcr0_allowed;			/* XCR0 bits the guest may set */
+	u64 cr3_reserved;			/* bits that a 64-bit CR3 must not have */
+};
+
+/* Exact CPUID lookup and the rules for out-of-range leaves; never sleeps, no lock. */
+void khv_cpuid_query(struct khv_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/* Guest executed CPUID: set registers. The caller skips the instruction. */
+void khv_cpuid_emulate(struct khv_vcpu *vcpu);
+
+/* KVM_GET_SUPPORTED_CPUID: fill up to *nent entries; -E2BIG when there are more (and *nent is then unchanged). */
+int khv_cpuid_supported(struct kvm_cpuid_entry2 *entries, u32 *nent);
+/* KVM_SET_CPUID2. Takes ownership of nothing: copies. -EINVAL for a forbidden change after the first run. */
+int khv_cpuid_set(struct khv_vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, u32 nent);
+/* KVM_GET_CPUID2 reads vcpu->cpuid directly. */
+void khv_cpuid_uninit(struct khv_vcpu *vcpu);
+/* CR4.OSXSAVE, CR4.PKE, APIC_BASE.EN and XCR0 show up in CPUID: bring it up to date. */
+void khv_cpuid_refresh(struct khv_vcpu *vcpu);
+
+#define khv_has(vcpu, f)	(!!((vcpu)->cpuid.features & BIT_ULL(KHV_F_##f)))
+
+/* Module load: work out what the host offers. 0 or -ENOMEM. */
+int khv_cpuid_init(void);
+void khv_cpuid_exit(void);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Model-specific registers of the guest that are not the vendor's business.
+ *
+ * One table, one entry per register: reader, writer, and whether it is on the
+ * list that clients save.
+ */
+#ifndef KHV_X86_MSR_H
+#define KHV_X86_MSR_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+
+struct khv_vcpu;
+
+/* MSRs whose guest value is in the CPU while a region is open. */
+enum khv_switched_msr { KHV_SW_STAR, KHV_SW_LSTAR, KHV_SW_CSTAR, KHV_SW_FMASK,
+			KHV_SW_KERNEL_GS_BASE, KHV_SW_TSC_AUX, KHV_NR_SWITCHED };
+
+struct khv_msrs {
+	u64 switched[KHV_NR_SWITCHED];	/* vmx/msr.c loads and saves them */
+	u64 apic_base;
+	u64 pat;
+	u64 misc_enable;
+	u64 tsc_adjust;
+	u64 tsc_offset;			/* guest TSC = host TSC + this */
+	u64 spec_ctrl;
+	u64 arch_capabilities;
+	u64 platform_info;
+	u64 misc_features;
+	u64 xss;
+	u64 mcg_cap, mcg_status, mcg_ctl;
+	u64 mtrr_def_type;
+	u64 mtrr_fixed[11];
+	u64 mtrr_var[16];		/* base, mask pairs; 8 of them */
+	u64 sysenter_cs, sysenter_esp, sysenter_eip;	/* copies used only where hardware has none */
+	u64 microcode;
+};
+
+/*
+ * Read or write as the guest would (@host false) or as the client may (@host
+ * true: read-only ones can be set, CPUID is not asked). 0, or 1 when the guest
+ * gets #GP (the client: the ioctl's count ends there). Region closed or open;
+ * does not sleep when called for a guest access.
+ */
+int khv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host);
+int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host);
+
+/* Guest executed RDMSR or WRMSR: registers, #GP and skipping the instruction. Returns RESUME_GUEST. */
+int khv_msr_emulate_read(struct khv_vcpu *vcpu);
+int khv_msr_emulate_write(struct khv_vcpu *vcpu);
+
+/* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST: the lists. */
+const u32 *khv_msr_list(unsigned int *count);
+const u32 *khv_msr_feature_list(unsigned int *count);
+int khv_msr_read_feature(u32 index, u64 *data);
+
+void khv_msrs_reset(struct khv_vcpu *vcpu, bool init);
+
+/* Guest TSC now. Any context. */
+u64 khv_guest_tsc(struct khv_vcpu *vcpu);
+
+/* Module load: drop from the list what this host lacks. */
+void khv_msr_init(void);
+
+#endif
