@@ -61,6 +61,7 @@ bochs_config()
 bochs_start()
 {
 	export TERM=vt100
-	exec script -qfc "exec bochs -q -rc $TMP/bochs.cmd -f $TMP/bochsrc" /dev/null \
+	exec script -qfc "echo \$\$ >$TMP/emulator.pid
+		exec bochs -q -rc $TMP/bochs.cmd -f $TMP/bochsrc" /dev/null \
 		</dev/null >"$TMP/emulator.log" 2>&1
 }

@@ -74,19 +74,34 @@ report_line()
 	sed -n "s/.*testbed-$TOKEN $1 //p" "$TMP/console" | tr -d '\r' | head -n 1
 }
 
+# Bochs runs below script(1), which ends by itself once Bochs has: it is asked
+# first, so that nothing is left behind for someone else to reap.
 emulator_stop()
 {
-	local i
+	local signal pid
 
 	[ -n "${EMU_PID:-}" ] || return 0
-	kill -TERM -- "-$EMU_PID" 2>/dev/null
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	pid=$(cat "$TMP/emulator.pid" 2>/dev/null)
+	for signal in TERM KILL; do
 		kill -0 "$EMU_PID" 2>/dev/null || break
-		sleep 0.1
+		kill "-$signal" "${pid:--$EMU_PID}" 2>/dev/null
+		emulator_gone && break
 	done
 	kill -KILL -- "-$EMU_PID" 2>/dev/null
 	wait "$EMU_PID" 2>/dev/null
 	EMU_PID=
+}
+
+# emulator_gone: waits up to two seconds for the emulator's end.
+emulator_gone()
+{
+	local i
+
+	for i in {1..20}; do
+		kill -0 "$EMU_PID" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
 }
 
 # console_keep: moves the console out of the temporary folder; prints its name.
@@ -99,4 +114,20 @@ console_keep()
 	cp "$TMP/console" "$file"
 	ls -t "$CACHE"/consoles/*.txt | tail -n +51 | xargs -r rm -f
 	echo "$file"
+}
+
+# console_excerpt FILE: the lines that matter most, for standard error: from the
+# first complaint after the host was up, or the last ones.
+console_excerpt()
+{
+	local up first
+
+	up=$(grep -an "testbed-$TOKEN up" "$1" | head -n 1 | cut -d: -f1)
+	tail -n "+$((${up:-0} + 1))" "$1" >"$TMP/excerpt"
+	first=$(grep -anE "$PANIC|$SPLAT" "$TMP/excerpt" | head -n 1 | cut -d: -f1)
+	if [ -n "$first" ]; then
+		sed -n "$first,$((first + 14))p" "$TMP/excerpt"
+	else
+		grep -av "testbed-$TOKEN" "$TMP/excerpt" | tail -n 15
+	fi
 }
