@@ -12,6 +12,7 @@
 #include <linux/kvm.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
+#include <linux/signal_types.h>
 #include <linux/swait.h>
 #include <linux/types.h>
 

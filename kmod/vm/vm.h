@@ -6,6 +6,7 @@
 #define KHV_VM_VM_H
 
 #include <linux/kvm.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/refcount.h>
@@ -57,6 +58,10 @@ struct khv_vm {
 	void *hw;			/* the vendor's part */
 };
 
+/* Every VM there is. */
+extern struct list_head khv_vms;
+extern struct mutex khv_vms_lock;
+
 /* Create a VM for the calling process. ERR_PTR on failure. */
 struct khv_vm *khv_vm_create(void);
 void khv_vm_get(struct khv_vm *vm);
@@ -69,6 +74,7 @@ int khv_vm_create_fd(unsigned long type);
 /* The nth vCPU or NULL; @n may come from anyone. */
 static inline struct khv_vcpu *khv_vm_vcpu(struct khv_vm *vm, unsigned int n)
 {
+	/* Pairs with the release in khv_vcpu_create(). */
 	unsigned int nr = smp_load_acquire(&vm->nr_vcpus);
 
 	if (n >= nr)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One virtual machine: creation, its file descriptor, its references, its end.
+ *
+ * Owns the order in which a VM's parts come and go. The parts themselves are
+ * memslot.c's, bus.c's, mmu/'s, irqchip/'s, x86/pvclock.c's and the vendor's.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "irqchip/irqchip.h"
+#include "mmu/mmu.h"
+#include "vm/bus.h"
+#include "vm/hw.h"
+#include "vm/ioctl.h"
+#include "vm/memslot.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+#include "x86/pvclock.h"
+
+LIST_HEAD(khv_vms);
+/* Guards khv_vms only; taken with no other lock of ours held. */
+DEFINE_MUTEX(khv_vms_lock);
+
+static struct dentry *debugfs_root;
+static atomic_t vm_serial = ATOMIC_INIT(0);
+
+void khv_debugfs_init(void)
+{
+	debugfs_root = debugfs_create_dir(KBUILD_MODNAME, NULL);
+}
+
+void khv_debugfs_exit(void)
+{
+	debugfs_remove_recursive(debugfs_root);
+}
+
+static void create_debugfs(struct khv_vm *vm)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d-%u", task_tgid_nr(current),
+		 (unsigned int)atomic_inc_return(&vm_serial));
+	vm->debugfs = debugfs_create_dir(name, debugfs_root);
+}
+
+struct khv_vm *khv_vm_create(void)
+{
+	struct khv_vm *vm;
+	int err;
+
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
+	refcount_set(&vm->users, 1);
+	mutex_init(&vm->lock);
+	mutex_init(&vm->slots_lock);
+	INIT_LIST_HEAD(&vm->node);
+
+	err = init_srcu_struct(&vm->srcu);
+	if (err)
+		goto err_mm;
+	khv_irqchip_init(vm);
+	khv_vm_clock_init(vm);
+	err = khv_mmu_vm_init(vm);
+	if (err)
+		goto err_srcu;
+	err = khv_hw->vm_create(vm);
+	if (err)
+		goto err_mmu;
+
+	create_debugfs(vm);
+	mutex_lock(&khv_vms_lock);
+	list_add_tail(&vm->node, &khv_vms);
+	mutex_unlock(&khv_vms_lock);
+	return vm;
+
+err_mmu:
+	khv_mmu_vm_uninit(vm);
+err_srcu:
+	cleanup_srcu_struct(&vm->srcu);
+err_mm:
+	mmdrop(vm->mm);
+	kfree(vm);
+	return ERR_PTR(err);
+}
+
+/*
+ * No file is left, so no ioctl and no vCPU is in flight, and none can begin.
+ * What still fires by itself goes first: the PIT's timer, which interrupts
+ * vCPUs, then the mmu notifier, which makes requests of them.
+ */
+static void destroy(struct khv_vm *vm)
+{
+	int i;
+
+	WRITE_ONCE(vm->dead, true);
+	mutex_lock(&khv_vms_lock);
+	list_del(&vm->node);
+	mutex_unlock(&khv_vms_lock);
+	debugfs_remove_recursive(vm->debugfs);
+
+	khv_irqchip_destroy(vm);
+	khv_mmu_vm_uninit(vm);
+	for (i = vm->nr_vcpus - 1; i >= 0; i--)
+		khv_vcpu_destroy(vm->vcpus[i]);
+	khv_bus_uninit(vm);
+	khv_memslots_uninit(vm);
+	khv_hw->vm_destroy(vm);
+	cleanup_srcu_struct(&vm->srcu);
+	mmdrop(vm->mm);
+	kfree(vm);
+}
+
+void khv_vm_get(struct khv_vm *vm)
+{
+	refcount_inc(&vm->users);
+}
+
+void khv_vm_put(struct khv_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		destroy(vm);
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	khv_vm_put(file->private_data);
+	return 0;
+}
+
+/* The owner keeps the module loaded while the file is open; so rmmod waits for the last VM. */
+static const struct file_operations vm_fops = {
+	.owner		= THIS_MODULE,
+	.release	= vm_release,
+	.unlocked_ioctl	= khv_vm_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+int khv_vm_create_fd(unsigned long type)
+{
+	struct khv_vm *vm;
+	int fd;
+
+	if (type)
+		return -EINVAL;
+	vm = khv_vm_create();
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	fd = anon_inode_getfd("khv-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		khv_vm_put(vm);
+	return fd;
+}
