@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of a VM's file descriptor: one handler each, and their table.
+ *
+ * Checks what belongs to the call itself; what a call means is decided by the
+ * folder that owns the state (irqchip/, memslot.c, x86/pvclock.c, vcpu.c).
+ */
+#include <linux/fs.h>
+#include <linux/kvm.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "irqchip/irqchip.h"
+#include "vm/ioctl.h"
+#include "vm/memslot.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+#include "x86/pvclock.h"
+
+static bool irqchip_in_kernel(struct khv_vm *vm)
+{
+	/* Pairs with the release in khv_irqchip_create(): the chips are there. */
+	return smp_load_acquire(&vm->irq.in_kernel);
+}
+
+static int check_extension(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_check_extension(arg->raw);
+}
+
+static int create_vcpu(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	int fd;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	fd = khv_vcpu_create(vm, arg->raw);
+	mutex_unlock(&vm->lock);
+	return fd;
+}
+
+static int set_user_memory_region(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_memslot_set(vm, arg->data);
+}
+
+/* Intel processors without unrestricted guest needed three pages; ours keeps the number only. */
+static int set_tss_addr(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	if (arg->raw > (u32)(-3 * PAGE_SIZE))
+		return -EINVAL;
+	WRITE_ONCE(vm->tss_addr, arg->raw);
+	return 0;
+}
+
+static int set_identity_map_addr(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	const u64 *addr = arg->data;
+	int err = -EINVAL;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	if (!vm->nr_vcpus) {
+		vm->identity_map_addr = *addr;
+		err = 0;
+	}
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int set_boot_cpu_id(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	int err = -EBUSY;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	if (!vm->nr_vcpus) {
+		vm->bsp_id = arg->raw;
+		err = 0;
+	}
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int create_irqchip(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	int err;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	err = khv_irqchip_create(vm);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int get_irqchip(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	if (!irqchip_in_kernel(vm))
+		return -ENXIO;
+	return khv_irqchip_get(vm, arg->data);
+}
+
+static int set_irqchip(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	if (!irqchip_in_kernel(vm))
+		return -ENXIO;
+	return khv_irqchip_set(vm, arg->data);
+}
+
+static int create_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	int err;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	err = vm->irq.pit ? -EEXIST : khv_pit_create(vm, arg->data);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int get_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	int err;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	err = vm->irq.pit ? khv_pit_get(vm, arg->data) : -ENXIO;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int set_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	int err;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	err = vm->irq.pit ? khv_pit_set(vm, arg->data) : -ENXIO;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int irq_line(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	const struct kvm_irq_level *line = arg->data;
+
+	if (!irqchip_in_kernel(vm))
+		return -ENXIO;
+	khv_irq_set(vm, line->irq, line->level, KHV_IRQ_USER);
+	return 0;
+}
+
+static int irq_line_status(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	struct kvm_irq_level *line = arg->data;
+
+	if (!irqchip_in_kernel(vm))
+		return -ENXIO;
+	line->status = khv_irq_set(vm, line->irq, line->level, KHV_IRQ_USER);
+	return 0;
+}
+
+static int set_gsi_routing(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	struct kvm_irq_routing __user *user = arg->user;
+	const struct kvm_irq_routing *routing = arg->data;
+	struct kvm_irq_routing_entry *entries = NULL;
+	int err = -EINTR;
+
+	if (!irqchip_in_kernel(vm) || routing->nr > KHV_MAX_GSI || routing->flags)
+		return -EINVAL;
+	if (routing->nr) {
+		entries = vmemdup_user(user->entries, array_size(routing->nr, sizeof(*entries)));
+		if (IS_ERR(entries))
+			return PTR_ERR(entries);
+	}
+	if (!mutex_lock_killable(&vm->lock)) {
+		err = khv_gsi_set(vm, entries, routing->nr);
+		mutex_unlock(&vm->lock);
+	}
+	kvfree(entries);
+	return err;
+}
+
+static int signal_msi(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	const struct kvm_msi *msi = arg->data;
+
+	if (!irqchip_in_kernel(vm) || msi->flags)
+		return -EINVAL;
+	return khv_msi_send(vm, (u64)msi->address_hi << 32 | msi->address_lo, msi->data);
+}
+
+static int get_clock(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	khv_vm_clock_get(vm, arg->data);
+	return 0;
+}
+
+static int set_clock(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_vm_clock_set(vm, arg->data);
+}
+
+static const struct khv_ioctl vm_ioctls[] = {
+	{ KVM_IRQ_LINE, .vm = irq_line },
+	{ KVM_IRQ_LINE_STATUS, .vm = irq_line_status },
+	{ KVM_SIGNAL_MSI, .vm = signal_msi },
+	{ KVM_CHECK_EXTENSION, .vm = check_extension },
+	{ KVM_CREATE_VCPU, .vm = create_vcpu },
+	{ KVM_SET_USER_MEMORY_REGION, .vm = set_user_memory_region },
+	{ KVM_SET_TSS_ADDR, .vm = set_tss_addr },
+	{ KVM_SET_IDENTITY_MAP_ADDR, .vm = set_identity_map_addr },
+	{ KVM_CREATE_IRQCHIP, .vm = create_irqchip },
+	{ KVM_GET_IRQCHIP, .vm = get_irqchip },
+	{ KVM_SET_IRQCHIP, .vm = set_irqchip },
+	{ KVM_SET_GSI_ROUTING, .vm = set_gsi_routing },
+	{ KVM_CREATE_PIT2, .vm = create_pit2 },
+	{ KVM_SET_BOOT_CPU_ID, .vm = set_boot_cpu_id },
+	{ KVM_SET_CLOCK, .vm = set_clock },
+	{ KVM_GET_CLOCK, .vm = get_clock },
+	{ KVM_GET_PIT2, .vm = get_pit2 },
+	{ KVM_SET_PIT2, .vm = set_pit2 },
+};
+
+static_assert(ARRAY_SIZE(vm_ioctls) == KHV_LIST_LENGTH(KHV_VM_IOCTLS));
+
+long khv_vm_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
+{
+	struct khv_vm *vm = file->private_data;
+	const struct khv_ioctl *row;
+	struct khv_ioctl_arg arg;
+	int err;
+
+	/* Memory slots are the creator's addresses: nobody else may drive this VM. */
+	if (vm->mm != current->mm || READ_ONCE(vm->dead))
+		return -EIO;
+	row = khv_ioctl_find(vm_ioctls, ARRAY_SIZE(vm_ioctls), cmd);
+	if (!row)
+		return -ENOTTY;
+	err = khv_ioctl_enter(row, &arg, raw);
+	if (err)
+		return err;
+	return khv_ioctl_leave(row, &arg, row->vm(vm, &arg));
+}
