@@ -8,7 +8,8 @@
 
 #include <linux/types.h>
 
-typedef u64 gva_t;
+/* Newer kernels have these names in <linux/kvm.h>; a repeated typedef must agree with it. */
+typedef unsigned long gva_t;
 typedef u64 gpa_t;
 typedef u64 gfn_t;
 typedef u64 hpa_t;
