@@ -44,7 +44,7 @@ module_build()
 	tree=$CACHE/builds/$name
 	mkdir -p "$CACHE/builds"
 	lock "$name"
-	sync_tree "$tree" Kbuild kmod uapi || return
+	sync_tree "$tree" Kbuild VERSION kmod uapi tests/kunit || return
 	out=$CACHE/builds/out/$(basename "$K_DIR")-$( { files_key "$tree"; echo "$K_BUILD"; } | content_key)
 	if [ ! -e "$out/khv.ko" ]; then
 		step "building khv.ko for $K_NAME" module_make "$tree" >"$tree.log" 2>&1 || {

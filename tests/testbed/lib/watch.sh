@@ -74,34 +74,26 @@ report_line()
 	sed -n "s/.*testbed-$TOKEN $1 //p" "$TMP/console" | tr -d '\r' | head -n 1
 }
 
-# Bochs runs below script(1), which ends by itself once Bochs has: it is asked
-# first, so that nothing is left behind for someone else to reap.
+# Bochs runs below script(1), which ends by itself once Bochs has: Bochs is
+# ended first, so that nothing is left behind for someone else to reap. It has
+# nothing to save and would take its time over a polite signal.
 emulator_stop()
 {
-	local signal pid
+	local pid i
 
 	[ -n "${EMU_PID:-}" ] || return 0
-	pid=$(cat "$TMP/emulator.pid" 2>/dev/null)
-	for signal in TERM KILL; do
+	if pid=$(cat "$TMP/emulator.pid" 2>/dev/null) && [ -n "$pid" ]; then
+		kill -KILL "$pid" 2>/dev/null
+	else
+		kill -TERM -- "-$EMU_PID" 2>/dev/null
+	fi
+	for i in {1..20}; do
 		kill -0 "$EMU_PID" 2>/dev/null || break
-		kill "-$signal" "${pid:--$EMU_PID}" 2>/dev/null
-		emulator_gone && break
+		sleep 0.1
 	done
 	kill -KILL -- "-$EMU_PID" 2>/dev/null
 	wait "$EMU_PID" 2>/dev/null
 	EMU_PID=
-}
-
-# emulator_gone: waits up to two seconds for the emulator's end.
-emulator_gone()
-{
-	local i
-
-	for i in {1..20}; do
-		kill -0 "$EMU_PID" 2>/dev/null || return 0
-		sleep 0.1
-	done
-	return 1
 }
 
 # console_keep: moves the console out of the temporary folder; prints its name.
