@@ -5,8 +5,6 @@
  * The list below is the whole of the module's initialization, in order; each
  * line is undone by the ladder in reverse. Nothing else runs at load.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/errno.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -14,7 +12,6 @@
 #include <linux/printk.h>
 
 #include <asm/cpufeature.h>
-#include <asm/processor.h>
 
 #include "host/host.h"
 #include "vm/hw.h"
@@ -30,7 +27,7 @@ MODULE_PARM_DESC(kvm_device, "also answer as /dev/kvm while no KVM module does (
 
 const struct khv_hw_ops *khv_hw;
 
-/* An open device is no VM: only VMs hold hardware, but the code must stay either way. */
+/* The owner keeps the module loaded while the device is open; VMs and vCPUs do the same. */
 static const struct file_operations dev_fops = {
 	.owner		= THIS_MODULE,
 	.unlocked_ioctl	= khv_dev_ioctl,
