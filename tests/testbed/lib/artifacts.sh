@@ -12,8 +12,9 @@ sync_tree()
 
 	shift
 	mkdir -p "$dest"
-	( cd "$TOP" && find "$@" -type f ! -name '*.o' ! -name '*.ko' ! -name '*.cmd' \
-		! -name '*.mod' ! -name '*.mod.c' ! -name '.*.swp' 2>/dev/null ) |
+	( cd "$TOP" && find "$@" \( -name build -o -name obj -o -name .obj \) -prune -o \
+		-type f ! -name '*.o' ! -name '*.ko' ! -name '*.cmd' ! -name '*.mod' \
+		! -name '*.mod.c' ! -name '.*.sw?' ! -name '*~' -print 2>/dev/null ) |
 		LC_ALL=C sort >"$list"
 	if [ -e "$dest/.files" ]; then
 		LC_ALL=C comm -23 "$dest/.files" "$list" | while read -r file; do
@@ -69,50 +70,54 @@ module_make()
 	fi
 }
 
-# tools_build: sets TOOLS to a folder with bin/ and tests/, or to nothing when
-# the checkout has neither tool nor tests.
-tools_build()
+# programs_build: sets PROGRAMS to the folders whose bin/ and tests/ go into the
+# host. A part that does not build is left out with a message, so that work on
+# one does not stop the use of the others.
+programs_build()
 {
-	local tree out name
+	local part
 
-	TOOLS=
-	name=tools-$(echo "$TOP" | content_key)
+	PROGRAMS=()
+	for part in tools tests/bench tests/selftests tests/guests; do
+		[ ! -e "$TOP/$part/Makefile" ] || program_build "$part"
+	done
+}
+
+program_build()
+{
+	local part=$1 tree out name kind=tests sources
+
+	case $part in
+	tools)	sources="tools uapi" kind=bin ;;
+	*bench)	sources="$part tests/lib uapi" kind=bin ;;
+	*)	sources="$part tests/lib uapi" ;;
+	esac
+	name=$(basename "$part")-$(echo "$TOP" | content_key)
 	tree=$CACHE/builds/$name
 	mkdir -p "$CACHE/builds"
 	lock "$name"
-	sync_tree "$tree" tools uapi tests/selftests tests/guests tests/bench tests/lib || return
-	out=$CACHE/builds/out/tools-$( { files_key "$tree"; gcc -dumpfullversion; } | content_key)
+	sync_tree "$tree" VERSION $sources || return
+	out=$CACHE/builds/out/$(basename "$part")-$( { files_key "$tree"; gcc -dumpfullversion; } | content_key)
 	if [ ! -e "$out/.complete" ]; then
-		step "building the tool and the tests" tools_make "$tree" "$out" >"$tree.log" 2>&1 || {
-			grep -E -A5 'error|Error|undefined' "$tree.log" | head -n 40 >&2
+		if ! step "building $part" program_make "$tree" "$part" "$out/$kind" >"$tree.log" 2>&1; then
+			grep -E -A3 'error:|Error|undefined' "$tree.log" | head -n 12 >&2
+			say "$part does not build and is left out (whole log: $tree.log)"
 			unlock
-			say "the tool or the tests do not build (whole log: $tree.log)"
 			return 1
-		}
+		fi
 		touch "$out/.complete"
 	fi
 	unlock
-	TOOLS=$out
+	PROGRAMS+=("$out")
 }
 
-tools_make()
+# program_make TREE PART DEST
+program_make()
 {
-	local tree=$1 out=$2
+	local obj=$1/obj-$(basename "$2")
 
-	rm -rf "$out"
-	mkdir -p "$out/bin" "$out/tests"
-	if [ -e "$tree/tools/Makefile" ]; then
-		make -C "$tree/tools" -j"$(nproc)" STATIC=1 O="$tree/obj-tools" || return
-		cp "$tree/obj-tools/khv" "$out/bin/" || return
-	fi
-	if [ -e "$tree/tests/bench/Makefile" ]; then
-		make -C "$tree/tests/bench" -j"$(nproc)" O="$out/bin" || return
-	fi
-	if [ -e "$tree/tests/selftests/Makefile" ]; then
-		make -C "$tree/tests/selftests" -j"$(nproc)" O="$out/tests" || return
-	fi
-	if [ -e "$tree/tests/guests/Makefile" ]; then
-		make -C "$tree/tests/guests" -j"$(nproc)" O="$out/tests" || return
-	fi
-	find "$out" -name '*.o' -delete -o -name '*.d' -delete
+	mkdir -p "$obj" "$3"
+	find "$obj" -maxdepth 1 -type f -perm -u+x -delete
+	make -C "$1/$2" -j"$(nproc)" STATIC=1 O="$obj" || return
+	find "$obj" -maxdepth 1 -type f -perm -u+x -exec cp {} "$3/" \;
 }

@@ -95,7 +95,7 @@ image_modules()
 # image_make FILE: the whole initramfs for this run.
 image_make()
 {
-	local spec
+	local spec dir
 
 	IMG=$TMP/image
 	image_base || return
@@ -103,8 +103,9 @@ image_make()
 	cp "$TESTBED/init" "$IMG/init" || return
 	chmod 755 "$IMG/init"
 	image_modules || return
-	[ -z "$TOOLS" ] || cp -r "$TOOLS"/bin/. "$IMG/bin/" || return
-	[ -z "$TOOLS" ] || cp -r "$TOOLS"/tests/. "$IMG/tests/" || return
+	for dir in "${PROGRAMS[@]}"; do
+		cp -r "$dir"/bin "$dir"/tests "$IMG/" 2>/dev/null
+	done
 	for spec in "${OPT_FILES[@]}"; do
 		image_file "$spec"
 	done
