@@ -87,22 +87,19 @@ static int __init khv_init(void)
 {
 	int err;
 
-	err = khv_host_probe();
+	err = choose_hw();
 	if (err)
 		return err;
-	err = choose_hw();
+	err = khv_host_probe();
 	if (err)
 		return err;
 	err = khv_hw->probe();
 	if (err)
 		return err;
 
-	err = khv_mitigate_init();
-	if (err)
-		return err;
 	err = khv_hw->init();
 	if (err)
-		goto err_mitigate;
+		return err;
 	err = khv_xstate_init();
 	if (err)
 		goto err_hw;
@@ -129,8 +126,6 @@ err_cpuid:
 	khv_cpuid_exit();
 err_hw:
 	khv_hw->uninit();
-err_mitigate:
-	khv_mitigate_exit();
 	return err;
 }
 
@@ -143,7 +138,6 @@ static void __exit khv_exit(void)
 	khv_pvclock_exit();
 	khv_cpuid_exit();
 	khv_hw->uninit();
-	khv_mitigate_exit();
 }
 
 module_init(khv_init);
