@@ -10,14 +10,34 @@
 
 #include "vm/types.h"
 
+struct khv_emul;
 struct khv_vcpu;
 
 #define KHV_MMIO_FRAGMENTS	8
 
 /**
  * struct khv_emulate - one instruction in flight
- * @nr: MMIO fragments that the instruction has produced so far
- * @done: of those, how many the client has answered
+ *
+ * While the client is asked for data, the instruction has not happened: it is
+ * executed again from the start, and @mmio and the port access replay what is
+ * already known.
+ *
+ * @mmio: reads that were answered, in order, then one unanswered read or the
+ *	writes that the client still has to take
+ * @nr: fragments that the instruction has produced so far
+ * @done: of those, how many are answered
+ * @pos: of those, how many this execution has used
+ * @fault_gpa: where the nested fault was, KHV_INVALID_GPA when not one
+ * @pio_port: a port access in flight
+ * @pio_size: likewise, bytes of an element
+ * @pio_count: likewise, elements
+ * @pio_in: likewise, direction
+ * @pio_pending: likewise, the client must be or has been asked
+ * @pio_answered: the client has answered an input
+ * @rip: of the instruction in flight; if it has changed the client has moved
+ *	the vCPU elsewhere and nothing is left to complete
+ * @error: errno that a callback met
+ * @em: decoder state, allocated with the vCPU
  */
 struct khv_emulate {
 	struct {
@@ -26,15 +46,15 @@ struct khv_emulate {
 		bool write;
 		u8 data[8];
 	} mmio[KHV_MMIO_FRAGMENTS];
-	int nr, done;
-	gpa_t fault_gpa;	/* where the nested fault was, KHV_INVALID_GPA when not one */
-	/* A port access in flight. */
+	int nr, done, pos;
+	gpa_t fault_gpa;
 	u16 pio_port;
 	u8 pio_size;
 	u32 pio_count;
-	bool pio_in, pio_string;
-	u64 pio_rip;
-	struct khv_emul *em;	/* decoder state, allocated with the vCPU */
+	bool pio_in, pio_pending, pio_answered;
+	u64 rip;
+	int error;
+	struct khv_emul *em;
 };
 
 int khv_emulate_create(struct khv_vcpu *vcpu);
@@ -55,7 +75,20 @@ int khv_emulate_insn(struct khv_vcpu *vcpu, gpa_t gpa);
  */
 int khv_emulate_pio(struct khv_vcpu *vcpu, u16 port, unsigned int size, bool in);
 
-/* KVM_TRANSLATE and KVM_GET_SUPPORTED…: the guest-virtual reader also serves debugging. 0 or 1 (exception queued). */
+/*
+ * Read guest-virtual memory for @access (KHV_ACCESS_*), as instructions with
+ * memory operands and debugging need it. 0, or 1 with an exception queued.
+ */
 int khv_gva_read(struct khv_vcpu *vcpu, gva_t gva, void *buf, unsigned int len, u32 access);
+
+/* Between emulate.c and emulate_pio.c. */
+struct khv_vcpu *khv_emulate_vcpu(struct khv_emul *em);
+int khv_emulate_port_in(struct khv_emul *em, u16 port, u32 size, void *buf, u32 count);
+int khv_emulate_port_out(struct khv_emul *em, u16 port, u32 size, const void *buf, u32 count);
+int khv_emulate_port_permitted(struct khv_emul *em, u16 port, u32 size);
+/* Fill in KVM_EXIT_IO from the port access in flight. */
+void khv_emulate_port_exit(struct khv_vcpu *vcpu);
+/* Read guest-virtual memory for @em: an enum khv_emul_result. */
+int khv_emulate_read_virt(struct khv_emul *em, gva_t gva, void *buf, u32 len, u32 access);
 
 #endif
