@@ -14,7 +14,59 @@
 #ifndef __ASSEMBLY__
 #ifndef __ASSEMBLER__
 
+/* Before any header can bring in printk's default. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/types.h>
+
+/* cpuid_eax() and its like left <asm/processor.h> with 6.16. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#include <asm/cpuid/api.h>
+#else
+#include <asm/processor.h>
+#endif
+
+/* 6.19 keeps cr4_update_irqsoff() for KVM: CR4's shadow is out of reach. */
+#define KHV_HAVE_CR4_SHADOW	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0))
+#if KHV_HAVE_CR4_SHADOW
+#define khv_cr4_set_vmxe()	cr4_set_bits_irqsoff(X86_CR4_VMXE)
+#define khv_cr4_clear_vmxe()	cr4_clear_bits_irqsoff(X86_CR4_VMXE)
+/* Is KVM here? kvm_init() is an ordinary GPL export on these kernels. */
+#define khv_kvm_present() ({						\
+	bool __present = IS_BUILTIN(CONFIG_KVM_INTEL);			\
+	if (!__present && __symbol_get("kvm_init")) {			\
+		__symbol_put("kvm_init");				\
+		__present = true;					\
+	}								\
+	__present;							\
+})
+#else
+#define khv_cr4_set_vmxe()	do { } while (0)
+#define khv_cr4_clear_vmxe()	do { } while (0)
+#define khv_kvm_present()	true
+#endif
+
+/* What get_user_pages() is asked for on a guest's behalf, where it knows it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define KHV_FOLL_GUEST		(FOLL_INTERRUPTIBLE | FOLL_HONOR_NUMA_FAULT)
+#else
+#define KHV_FOLL_GUEST		0
+#endif
+
+/* follow_pfnmap_start() came with 6.12, else host/pfnmap.h has it; follow_pte() lost its mm with 6.10. */
+#define KHV_HAVE_FOLLOW_PFNMAP	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define khv_follow_pte(vma, ...)	follow_pte((vma)->vm_mm, __VA_ARGS__)
+#else
+#define khv_follow_pte(vma, ...)	follow_pte(vma, __VA_ARGS__)
+#endif
+
+/* FRED came with 6.9. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define khv_host_fred()		cpu_feature_enabled(X86_FEATURE_FRED)
+#else
+#define khv_host_fred()		false
+#endif
 
 #endif
 #endif

@@ -12,6 +12,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/types.h>
 
+#include "mmu/table.h"
 #include "vm/types.h"
 
 struct khv_vm;
@@ -27,27 +28,39 @@ struct khv_memslot;
 /**
  * struct khv_mmu - of one VM
  * @lock: all table entries' changes, @invalidate_*; spinlock, innermost but for the allocator's
+ * @pt: the tables
  * @root: host-physical address of the top table
+ * @levels: of the tables
+ * @leaf_bits: memory type that every cached leaf gets
+ * @nx_large: large leaves are not executable (X86_BUG_ITLB_MULTIHIT)
  * @invalidate_seq: raised at the end of every invalidation, under @lock
  * @invalidate_count: invalidations in progress; faults wait (retry) for 0
+ * @invalidate_start: host-virtual range that covers those in progress
+ * @invalidate_end: its end
+ * @flushes: leaves were removed, but vCPUs may still use them: raised under
+ *	@lock, lowered after the flush. While it is not 0, finding no leaf does
+ *	not mean that nobody has the translation
  */
 struct khv_mmu {
 	struct mmu_notifier notifier;
-	spinlock_t lock;
+	spinlock_t lock;	/* see above */
+	struct khv_pt pt;
 	hpa_t root;
-	void *root_va;
 	int levels;
+	u64 leaf_bits;
+	bool nx_large;
 	unsigned long invalidate_seq;
 	long invalidate_count;
-	unsigned long invalidate_start, invalidate_end;	/* host-virtual */
-	atomic_long_t table_pages;
-	u64 leaf_bits;		/* memory type etc. that every leaf gets */
+	unsigned long invalidate_start, invalidate_end;
+	atomic_t flushes;
 };
 
 /* What handling a nested fault comes to, besides enum khv_result and -errno. */
-#define KHV_FAULT_EMULATE	3	/* no memory there (or a write to a read-only slot): an MMIO access */
+#define KHV_FAULT_EMULATE	3	/* an MMIO access: no memory there, or it is read-only */
 
+/* After vm->srcu is initialised; from then on the notifier may be called. 0 or -errno. */
 int khv_mmu_vm_init(struct khv_vm *vm);
+/* Before the vCPUs, the memory slots and vm->srcu go, which the notifier uses to the end. */
 void khv_mmu_vm_uninit(struct khv_vm *vm);
 
 /*
@@ -56,6 +69,22 @@ void khv_mmu_vm_uninit(struct khv_vm *vm);
  * or -errno (-EFAULT: the slot has no accessible memory behind it; -EINTR).
  */
 int khv_mmu_fault(struct khv_vcpu *vcpu, gpa_t gpa, u32 access);
+
+/*
+ * Returns when no vCPU uses, or will use, a nested translation that was removed
+ * from the tables before the call. Spins for the vCPUs that are in the guest,
+ * which a kick makes leave. Any context in which interrupts are on, mmu.lock
+ * not held.
+ */
+void khv_vm_flush_tlbs(struct khv_vm *vm);
+
+/* Do @op on [start, end), flush, free. @may_sleep: give way in between. True as khv_pt_range(). */
+bool khv_mmu_range(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op op, bool may_sleep);
+
+/* Carry out what @gather asks for. @flush: also when nothing in it does. */
+void khv_mmu_finish(struct khv_vm *vm, struct khv_pt_gather *gather, bool flush);
+
+extern const struct mmu_notifier_ops khv_mmu_notifier_ops;
 
 /* Remove all leaves in [start, end) and make every vCPU forget them. May sleep. */
 void khv_mmu_zap(struct khv_vm *vm, gfn_t start, gfn_t end);
