@@ -9,6 +9,7 @@
 #define KHV_VM_MEMSLOT_H
 
 #include <linux/kvm.h>
+#include <linux/mm.h>
 #include <linux/types.h>
 
 #include "vm/types.h"
@@ -27,6 +28,7 @@ struct khv_memslot {
 };
 
 struct khv_memslots {
+	struct rcu_head rcu;
 	u32 generation;
 	int count;
 	struct khv_memslot slot[];	/* sorted by base_gfn, disjoint */
@@ -38,6 +40,7 @@ struct khv_memslots {
  * reaches the old memory any more.
  */
 int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region *region);
+/* No reader and no notifier is left. */
 void khv_memslots_uninit(struct khv_vm *vm);
 
 /* Under vm->srcu: the slot that holds @gfn, or NULL. */
@@ -55,7 +58,12 @@ static inline unsigned long khv_memslot_hva(const struct khv_memslot *slot, gfn_
  */
 int khv_gpa_read(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len);
 int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len);
-/* Atomic compare-and-exchange of 1, 2, 4 or 8 naturally aligned bytes. 0, -EFAULT, or -EAGAIN when *old did not match (then updated). */
+/* 4 or 8 naturally aligned bytes as one unit, for what another vCPU may be writing. */
+int khv_gpa_read_once(struct khv_vm *vm, gpa_t gpa, u64 *val, unsigned int len);
+/*
+ * Atomic compare-and-exchange of 1, 2, 4 or 8 naturally aligned bytes. 0,
+ * -EFAULT, or -EAGAIN when *old did not match (then updated).
+ */
 int khv_gpa_cmpxchg(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len);
 
 #endif
