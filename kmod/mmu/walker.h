@@ -9,6 +9,13 @@
 #include "mmu/mmu.h"
 #include "vm/types.h"
 
+/*
+ * With khv_walk() only: not the instruction's own operand but a descriptor table
+ * or the TSS, which SMAP forbids in user pages whatever RFLAGS.AC says. Goes
+ * without KHV_ACCESS_USER at any CPL.
+ */
+#define KHV_ACCESS_IMPLICIT	BIT(8)
+
 struct khv_walk {
 	gpa_t gpa;
 	u8 level;		/* of the leaf: 1 = 4 KiB */
@@ -25,7 +32,10 @@ struct khv_walk {
  */
 int khv_walk(struct khv_vcpu *vcpu, gva_t gva, u32 access, struct khv_walk *walk);
 
-/* PAE: load the four PDPTEs from guest memory at CR3 into @pdpte. 0, or 1 when one is invalid (#GP). */
+/*
+ * PAE: load the four PDPTEs from guest memory at CR3 into @pdpte. 0, or 1 when
+ * one is invalid (#GP). May sleep, vm->srcu held.
+ */
 int khv_load_pdptes(struct khv_vcpu *vcpu, u64 cr3, u64 pdpte[4]);
 
 #endif
