@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Puts the machine together and runs it with two threads: one for the vCPU, and
+ * the caller's for input, timers and signals.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "boot/acpi.h"
+#include "boot/kernel.h"
+#include "khv.h"
+#include "machine/pc.h"
+#include "machine/signals.h"
+#include "machine/terminal.h"
+
+#define KICK_INTERVAL_MS	10
+#define KICKS_MAX		1000	/* ten seconds */
+
+static void serial_irq(void *ctx, bool level)
+{
+	struct khv_pc *pc = ctx;
+
+	khv_vm_irq(&pc->vm, KHV_IRQ_COM1, level);
+}
+
+static void serial_room(void *ctx)
+{
+	struct khv_pc *pc = ctx;
+
+	eventfd_write(pc->room, 1);
+}
+
+static void serial_transmit(void *ctx, uint8_t byte)
+{
+	struct khv_pc *pc = ctx;
+
+	khv_console_output(&pc->console, byte);
+}
+
+static const struct khv_serial_ops serial_ops = {
+	.set_irq = serial_irq,
+	.room = serial_room,
+	.transmit = serial_transmit,
+};
+
+static uint32_t com1_read(void *dev, uint16_t offset, unsigned int size)
+{
+	(void)size;
+	return khv_serial_read(dev, offset);
+}
+
+static void com1_write(void *dev, uint16_t offset, unsigned int size, uint32_t value)
+{
+	(void)size;
+	khv_serial_write(dev, offset, (uint8_t)value);
+}
+
+static void rtc_irq(void *ctx, bool level)
+{
+	struct khv_pc *pc = ctx;
+
+	khv_vm_irq(&pc->vm, KHV_IRQ_RTC, level);
+}
+
+/* Copy kernel, initrd, parameters and tables to guest memory. Stores the entry point. */
+static int load_guest(struct khv_pc *pc, const struct khv_pc_config *config, uint64_t *entry)
+{
+	const struct khv_ram *ram = &pc->vm.ram;
+	struct khv_blob kernel_file, initrd = { 0 };
+	struct khv_kernel kernel;
+	int err;
+
+	if (khv_blob_read(&kernel_file, config->kernel, "kernel", KHV_KERNEL_FILE_MAX))
+		return -1;
+	err = khv_kernel_load(&kernel_file, ram, &kernel);
+	khv_blob_free(&kernel_file);
+	if (err)
+		return -1;
+
+	if (config->initrd &&
+	    khv_blob_read(&initrd, config->initrd, "initrd", KHV_INITRD_FILE_MAX))
+		return -1;
+	err = khv_params_write(ram, &kernel, config->cmdline, config->initrd ? &initrd : NULL);
+	khv_blob_free(&initrd);
+	if (err)
+		return -1;
+	*entry = kernel.entry;
+	return khv_acpi_write(ram);
+}
+
+static int add_devices(struct khv_pc *pc)
+{
+	khv_serial_init(&pc->serial, &serial_ops, pc);
+	khv_pio_add(&pc->pio, &(struct khv_pio_range){
+		.base = KHV_PORT_COM1, .len = KHV_SERIAL_PORTS, .width = 1, .dev = &pc->serial,
+		.read = com1_read, .write = com1_write,
+	});
+	khv_pm_init(&pc->pm, &pc->stop, &pc->pio);
+	khv_pci_init(&pc->stop, &pc->pio);
+	khv_i8042_init(&pc->stop, &pc->pio);
+	if (khv_rtc_init(&pc->rtc, rtc_irq, pc, &pc->pio)) {
+		khv_serial_uninit(&pc->serial);
+		return -1;
+	}
+	return 0;
+}
+
+static void remove_devices(struct khv_pc *pc)
+{
+	khv_rtc_uninit(&pc->rtc);
+	khv_serial_uninit(&pc->serial);
+}
+
+static int add_vcpu(struct khv_pc *pc, uint64_t entry)
+{
+	if (khv_vcpu_init(&pc->vcpu, &pc->vm, &pc->pio, &pc->stop))
+		return -1;
+	if (khv_vcpu_set_cpuid(&pc->vcpu) || khv_vcpu_set_entry(&pc->vcpu, entry)) {
+		khv_vcpu_uninit(&pc->vcpu);
+		return -1;
+	}
+	return 0;
+}
+
+int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
+{
+	uint64_t entry;
+
+	memset(pc, 0, sizeof(*pc));
+	if (khv_vm_init(&pc->vm, config->accel, config->mem))
+		return -1;
+	if (load_guest(pc, config, &entry))
+		goto err_vm;
+	if (khv_stop_init(&pc->stop))
+		goto err_vm;
+	pc->room = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pc->room < 0) {
+		khv_fail("create", "an eventfd", NULL, "%m");
+		goto err_stop;
+	}
+	if (add_devices(pc))
+		goto err_room;
+	if (add_vcpu(pc, entry))
+		goto err_devices;
+	return 0;
+
+err_devices:
+	remove_devices(pc);
+err_room:
+	close(pc->room);
+err_stop:
+	khv_stop_uninit(&pc->stop);
+err_vm:
+	khv_vm_uninit(&pc->vm);
+	return -1;
+}
+
+void khv_pc_uninit(struct khv_pc *pc)
+{
+	khv_vcpu_uninit(&pc->vcpu);
+	remove_devices(pc);
+	close(pc->room);
+	khv_stop_uninit(&pc->stop);
+	khv_vm_uninit(&pc->vm);
+}
+
+static void handle_signal(struct khv_pc *pc)
+{
+	int sig = khv_signals_read(pc->signals);
+
+	if (sig == SIGTSTP) {
+		khv_terminal_leave();
+		khv_signals_suspend();
+		khv_console_resume(&pc->console);
+	} else if (sig) {
+		khv_stop_request(&pc->stop, KHV_STOP_SIGNAL + sig);
+	}
+}
+
+/* Serve input, timers and signals until a stop is requested. */
+static void serve(struct khv_pc *pc)
+{
+	enum { STOP, SIGNALS, TIMER, ROOM, INPUT, NR };
+	struct pollfd fds[NR] = {
+		[STOP] = { .fd = pc->stop.event, .events = POLLIN },
+		[SIGNALS] = { .fd = pc->signals, .events = POLLIN },
+		[TIMER] = { .fd = pc->rtc.timer, .events = POLLIN },
+		[ROOM] = { .fd = pc->room, .events = POLLIN },
+		[INPUT] = { .events = POLLIN },
+	};
+	eventfd_t ignored;
+
+	while (khv_stop_reason(&pc->stop) == KHV_STOP_NONE) {
+		/* poll() skips negative descriptors. */
+		fds[INPUT].fd = khv_console_wants_input(&pc->console) ? STDIN_FILENO : -1;
+		if (poll(fds, NR, -1) < 0)
+			continue;
+		if (fds[SIGNALS].revents)
+			handle_signal(pc);
+		if (fds[TIMER].revents)
+			khv_rtc_tick(&pc->rtc);
+		if (fds[ROOM].revents)
+			eventfd_read(pc->room, &ignored);
+		if (fds[INPUT].revents)
+			khv_console_input(&pc->console);
+	}
+}
+
+static void *vcpu_thread(void *arg)
+{
+	khv_vcpu_run(arg);
+	return NULL;
+}
+
+/*
+ * Wait for the vCPU's thread. A kick that arrives just before a system call has
+ * no effect, hence the repetition.
+ */
+static int join_vcpu(pthread_t thread)
+{
+	for (int i = 0; i < KICKS_MAX; i++) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += KICK_INTERVAL_MS * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		if (!pthread_timedjoin_np(thread, NULL, &until))
+			return 0;
+		pthread_kill(thread, KHV_KICK_SIGNAL);
+	}
+	return khv_fail("stop", "the vCPU", "the kernel's log may say why",
+			"it did not return for ten seconds");
+}
+
+int khv_pc_run(struct khv_pc *pc)
+{
+	pthread_t thread;
+	int reason = -1;
+	int err;
+
+	pc->signals = khv_signals_open();
+	if (pc->signals < 0)
+		return -1;
+	if (khv_console_init(&pc->console, &pc->serial, &pc->stop))
+		goto out_signals;
+	err = pthread_create(&thread, NULL, vcpu_thread, &pc->vcpu);
+	if (err) {
+		khv_fail("start", "the vCPU's thread", NULL, "%s", strerror(err));
+		goto out_console;
+	}
+	serve(pc);
+	if (join_vcpu(thread)) {
+		/* It still uses everything: leave all of it to the process's end. */
+		khv_console_uninit(&pc->console);
+		_exit(KHV_VM_FAILURE);
+	}
+	reason = khv_stop_reason(&pc->stop);
+
+out_console:
+	khv_console_uninit(&pc->console);
+out_signals:
+	close(pc->signals);
+	return reason;
+}
