@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `khv run`: parses the command line, runs one machine, and turns the way it
+ * ended into an exit status.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd_run.h"
+#include "khv.h"
+#include "size.h"
+
+#define DEFAULT_MEM	(512 * KHV_MIB)
+#define DEFAULT_CMDLINE	"console=ttyS0"
+#define PAGE		4096u
+
+static const char run_help[] =
+	"usage: khv run --kernel FILE [OPTION]...\n"
+	"\n"
+	"Boots a Linux kernel in a virtual machine. The guest's first serial port is\n"
+	"connected to standard input and output.\n"
+	"\n"
+	"  --kernel FILE   bzImage (vmlinuz) or uncompressed vmlinux, for x86-64\n"
+	"  --initrd FILE   initial RAM disk\n"
+	"  --append STR    kernel command line (default: " DEFAULT_CMDLINE ")\n"
+	"  --mem SIZE      guest memory, with suffix K, M, G or T (default: 512M; no\n"
+	"                  suffix means MiB)\n"
+	"  --cpus N        number of processors; this version has 1\n"
+	"  --accel PATH    hypervisor device (default: " KHV_DEFAULT_ACCEL "); /dev/kvm works too\n"
+	"  -h, --help      this text\n"
+	"\n"
+	"On a terminal, Ctrl-A x ends the guest at once and Ctrl-A h lists the keys.\n"
+	"\n"
+	"Exit status: 0 the guest powered off or reset, 1 it could not be started,\n"
+	"2 wrong usage, 3 the guest crashed (triple fault), 4 the hypervisor could not\n"
+	"go on, 128+N ended by signal N.\n";
+
+enum { OPT_KERNEL = 1, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_ACCEL, OPT_HELP = 'h' };
+
+static const struct option options[] = {
+	{ "kernel", required_argument, NULL, OPT_KERNEL },
+	{ "initrd", required_argument, NULL, OPT_INITRD },
+	{ "append", required_argument, NULL, OPT_APPEND },
+	{ "mem", required_argument, NULL, OPT_MEM },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "accel", required_argument, NULL, OPT_ACCEL },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 },
+};
+
+static int parse_mem(const char *text, uint64_t *mem)
+{
+	if (!khv_size_parse(text, mem))
+		return khv_usage("run", "--mem %s: not a size such as 512M or 2G", text);
+	if (*mem < KHV_RAM_MIN || *mem > KHV_RAM_MAX)
+		return khv_usage("run", "--mem %s: a guest has from %lluM to %lluG", text,
+				 KHV_RAM_MIN / KHV_MIB, KHV_RAM_MAX / KHV_GIB);
+	if (*mem % PAGE)
+		return khv_usage("run", "--mem %s: not a multiple of 4K", text);
+	return 0;
+}
+
+static int parse_option(int opt, struct khv_pc_config *config)
+{
+	switch (opt) {
+	case OPT_KERNEL:
+		config->kernel = optarg;
+		return 0;
+	case OPT_INITRD:
+		config->initrd = optarg;
+		return 0;
+	case OPT_APPEND:
+		config->cmdline = optarg;
+		return 0;
+	case OPT_MEM:
+		return parse_mem(optarg, &config->mem);
+	case OPT_CPUS:
+		if (strcmp(optarg, "1"))
+			return khv_usage("run", "--cpus %s: this version has 1 processor", optarg);
+		return 0;
+	default:
+		config->accel = optarg;
+		return 0;
+	}
+}
+
+int khv_run_parse(int argc, char **argv, struct khv_pc_config *config, bool *help)
+{
+	int opt, err;
+
+	*config = (struct khv_pc_config){
+		.accel = KHV_DEFAULT_ACCEL, .cmdline = DEFAULT_CMDLINE, .mem = DEFAULT_MEM,
+	};
+	*help = false;
+	optind = 0;	/* glibc: start anew, whatever was parsed before */
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
+		if (opt == OPT_HELP) {
+			*help = true;
+			return 0;
+		}
+		if (opt == ':')
+			return khv_usage("run", "%s: needs an argument", argv[optind - 1]);
+		if (opt == '?')
+			return khv_usage("run", "%s: no such option", argv[optind - 1]);
+		err = parse_option(opt, config);
+		if (err)
+			return err;
+	}
+	if (optind < argc)
+		return khv_usage("run", "%s: not an option", argv[optind]);
+	if (!config->kernel)
+		return khv_usage("run", "--kernel FILE is missing");
+	return 0;
+}
+
+static int exit_status(int reason)
+{
+	switch (reason) {
+	case KHV_STOP_POWEROFF:
+	case KHV_STOP_RESET:
+	case KHV_STOP_QUIT:
+		return KHV_OK;
+	case KHV_STOP_CRASH:
+		return KHV_GUEST_CRASH;
+	case KHV_STOP_FAILURE:
+		return KHV_VM_FAILURE;
+	default:
+		return reason > KHV_STOP_SIGNAL ? 128 + reason - KHV_STOP_SIGNAL : KHV_ERROR;
+	}
+}
+
+int khv_cmd_run(int argc, char **argv)
+{
+	struct khv_pc_config config;
+	static struct khv_pc pc;
+	bool help;
+	int err, reason;
+
+	err = khv_run_parse(argc, argv, &config, &help);
+	if (err)
+		return err;
+	if (help) {
+		fputs(run_help, stdout);
+		return KHV_OK;
+	}
+	if (khv_pc_init(&pc, &config))
+		return KHV_ERROR;
+	reason = khv_pc_run(&pc);
+	khv_pc_uninit(&pc);
+	return exit_status(reason);
+}

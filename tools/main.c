@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The khv program: finds the command and hands over to it. Everything else is
+ * in the file of the command, cmd_<name>.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "khv.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "run", khv_cmd_run, "boot a Linux kernel in a virtual machine" },
+	{ "doctor", khv_cmd_doctor, "find out whether this host can run guests, and what to do" },
+	{ "version", khv_cmd_version, "print the versions of the program and the module" },
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: khv COMMAND [OPTION]...\n\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
+	fputs("\n'khv COMMAND --help' describes a command; khv(1) is the manual.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name;
+
+	if (argc < 2) {
+		usage(stderr);
+		return KHV_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(stdout);
+		return KHV_OK;
+	}
+	name = strcmp(argv[1], "--version") ? argv[1] : "version";
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+
+	fprintf(stderr, "khv: no command '%s'\n\n", name);
+	usage(stderr);
+	return KHV_USAGE;
+}
