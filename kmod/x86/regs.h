@@ -31,6 +31,8 @@ struct khv_regs {
 	u64 rip, rflags;
 	u64 cr0, cr3, cr4;		/* as the guest reads them */
 	u64 cr2, efer;
+	u64 pdpte[4];			/* PAE's, loaded by MOV to CR0, CR3 or CR4 */
+	u64 cr8;			/* without in-kernel local APIC */
 	u64 dr[4], dr6, dr7;
 	u32 avail;			/* BIT(enum khv_lazy): the copy here is current */
 	u32 dirty;			/* BIT(KHV_LAZY_RIP/RSP/RFLAGS): write back before entry */
@@ -65,6 +67,14 @@ int khv_write_xcr0(struct khv_vcpu *vcpu, u64 val);
 /* Debug registers: 0, or 1 for #GP, or 2 for #UD (DR4/DR5 with CR4.DE). */
 int khv_write_dr(struct khv_vcpu *vcpu, int dr, u64 val);
 int khv_read_dr(struct khv_vcpu *vcpu, int dr, u64 *val);
+
+/* EFER bits the guest (@host false) or its client may set. */
+u64 khv_efer_allowed(struct khv_vcpu *vcpu, bool host);
+/* The client's write: CPUID is not asked, LMA is kept. 0 or 1. */
+int khv_write_efer_host(struct khv_vcpu *vcpu, u64 val);
+
+/* CR0 bits and combinations that no processor takes; independent of the other registers. */
+bool khv_cr0_valid(u64 val);
 
 /* CR4 bits the guest may set, from its CPUID. */
 u64 khv_cr4_allowed(struct khv_vcpu *vcpu);
