@@ -11,6 +11,7 @@
 struct khv_vcpu;
 
 #define KHV_MAX_CPUID_ENTRIES	256
+#define KHV_CPUID_BUCKETS	64
 
 /* The features that code asks about often, kept as bits; from the guest's CPUID. */
 enum khv_feature {
@@ -29,10 +30,16 @@ struct khv_cpuid {
 	u8 maxphyaddr;				/* bits */
 	u64 xcr0_allowed;			/* XCR0 bits the guest may set */
 	u64 cr3_reserved;			/* bits that a 64-bit CR3 must not have */
+	bool amd;				/* vendor string: out-of-range leaves read as zero */
+	/* Lookup: chains of entries by leaf, in the client's order. Link 0 ends one, else position + 1. */
+	u16 bucket[KHV_CPUID_BUCKETS];
+	u16 *next;				/* one per entry; in the allocation of @entries */
 };
 
 /* Exact CPUID lookup and the rules for out-of-range leaves; never sleeps, no lock. */
 void khv_cpuid_query(struct khv_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/* The entry for a leaf, or NULL when the client gave none. Stays valid until khv_cpuid_set(). */
+struct kvm_cpuid_entry2 *khv_cpuid_find(struct khv_cpuid *cpuid, u32 leaf, u32 subleaf);
 /* Guest executed CPUID: set registers. The caller skips the instruction. */
 void khv_cpuid_emulate(struct khv_vcpu *vcpu);
 
@@ -47,8 +54,14 @@ void khv_cpuid_refresh(struct khv_vcpu *vcpu);
 
 #define khv_has(vcpu, f)	(!!((vcpu)->cpuid.features & BIT_ULL(KHV_F_##f)))
 
-/* Module load: work out what the host offers. 0 or -ENOMEM. */
+/* Features (BIT_ULL(enum khv_feature)) that an array of entries claims. Pure. */
+u64 khv_cpuid_features(const struct kvm_cpuid_entry2 *entries, int nent);
+
+/* Module load, after khv_hw->probe() and khv_xstate_init(): work out what the host offers. 0 or -ENOMEM. */
 int khv_cpuid_init(void);
+/* cpuid_host.c's part of it, and its result: constant afterwards. */
+int khv_cpuid_host_init(void);
+const struct kvm_cpuid_entry2 *khv_cpuid_host(u32 *nent);
 void khv_cpuid_exit(void);
 
 #endif
