@@ -15,19 +15,23 @@ struct khv_xstate {
 	u64 xcr0;		/* the guest's */
 	u64 host_xcr0;		/* while loaded */
 	u32 host_pkru;		/* while loaded */
+	bool xcr0_loaded;	/* the CPU has the guest's XCR0, which differs from the host's */
 	bool loaded;		/* the registers hold the guest's state */
 };
 
 /* XCR0 bits that khv can save and restore on this host, and the buffer they take. */
 u64 khv_xstate_mask(void);
 unsigned int khv_xstate_size(void);
+/* Module load, before khv_cpuid_init(). 0 or -errno. */
 int khv_xstate_init(void);
+/* XSAVE area of these components, as CPUID leaf 0xD tells guests; 0 on a host without XSAVE. No CPUID is executed. */
+unsigned int khv_xstate_required_size(u64 xcr0, bool compacted);
 
 int khv_xstate_create(struct khv_vcpu *vcpu);
 void khv_xstate_destroy(struct khv_vcpu *vcpu);
 void khv_xstate_reset(struct khv_vcpu *vcpu, bool init);
 
-/* Inside kernel_fpu_begin(), interrupts off: put the guest's state into the registers, and back. XCR0 stays the host's. */
+/* Inside kernel_fpu_begin(), interrupts off: put the guest's state into the registers, and back; XCR0, too, when it differs. */
 void khv_xstate_load(struct khv_vcpu *vcpu);
 void khv_xstate_save(struct khv_vcpu *vcpu);
 
