@@ -6,6 +6,7 @@
 #define KHV_X86_PVCLOCK_H
 
 #include <linux/kvm.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 #include "vm/types.h"
@@ -13,10 +14,32 @@
 struct khv_vm;
 struct khv_vcpu;
 
+/* How nanoseconds follow from TSC cycles: ((cycles shifted left by @shift) * @mul) >> 32. */
+struct khv_pvclock_scale {
+	u32 mul;
+	s8 shift;		/* negative: right */
+};
+
+/* One moment, on the host's TSC and on its boot-time clock. */
+struct khv_clock_pair {
+	u64 tsc;
+	u64 ns;
+};
+
 struct khv_vm_clock {
 	s64 offset_ns;		/* guest clock = boot time + this */
-	raw_spinlock_t lock;	/* offset_ns */
+	raw_spinlock_t lock;	/* all of this struct; irqsave */
 	u64 wall_clock_msr;
+	bool wall_clock_due;	/* the guest wrote the MSR: fill the structure it names */
+	/*
+	 * With a stable TSC all vCPUs' pages tell the time from one pair, so that
+	 * no two can disagree; it is taken anew when khv_pvclock_generation moves.
+	 */
+	struct khv_clock_pair pair;
+	int generation;
+	/* Guest TSCs: what vCPUs start with, and the last write of a client. */
+	u64 tsc_offset;
+	u64 tsc_written, tsc_written_at;	/* its value, and the host's TSC then */
 };
 
 struct khv_pvclock {
@@ -27,6 +50,24 @@ struct khv_pvclock {
 };
 
 void khv_vm_clock_init(struct khv_vm *vm);
+
+/*
+ * TSC offset for a client's write of @data to IA32_TSC. Clients write the same
+ * value to one vCPU after the other; what is within a second of the last
+ * write, counted on from there, is meant to be that write.
+ */
+u64 khv_vm_tsc_offset(struct khv_vm *vm, u64 data);
+/* TSC offset that a new vCPU starts with: zero at the VM's creation. */
+u64 khv_vm_tsc_start(struct khv_vm *vm);
+
+/* True while the host tells its own time by the TSC. */
+bool khv_pvclock_stable(void);
+/* Host (and guest) TSC frequency in kHz. */
+u32 khv_tsc_khz(void);
+
+/* The arithmetic: factors for a frequency, and their application. Pure. */
+struct khv_pvclock_scale khv_pvclock_scale(u64 tsc_hz);
+u64 khv_pvclock_cycles_to_ns(struct khv_pvclock_scale scale, u64 cycles);
 /* KVM_GET_CLOCK / KVM_SET_CLOCK. */
 void khv_vm_clock_get(struct khv_vm *vm, struct kvm_clock_data *data);
 int khv_vm_clock_set(struct khv_vm *vm, const struct kvm_clock_data *data);
