@@ -103,7 +103,7 @@ struct khv_vcpu {
 	void *hw;			/* the vendor's part, owned by vmx/ or svm/ */
 };
 
-/* Make @req of @vcpu. Pairs with the barrier in khv_vcpu_must_leave(). */
+/* Make @req of @vcpu. Pairs with the barrier before enter_loop() looks at the requests. */
 static inline void khv_request(struct khv_vcpu *vcpu, enum khv_request req)
 {
 	/* Whatever the request is about must be visible before the bit. */
