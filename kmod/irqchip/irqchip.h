@@ -27,18 +27,19 @@ enum khv_irq_source { KHV_IRQ_USER, KHV_IRQ_PIT, KHV_IRQ_RESAMPLE, KHV_NR_IRQ_SO
 
 struct khv_irqchip {
 	bool in_kernel;			/* KVM_CREATE_IRQCHIP was done; release/acquire */
-	spinlock_t lock;		/* PIC, I/O APIC and PIT state; irqsave */
+	/* PIC, I/O APIC and PIT state. irqsave; raw, since hardirq timers take it. */
+	raw_spinlock_t lock;
 	struct khv_pic *pic;
 	struct khv_ioapic *ioapic;
 	struct khv_pit *pit;
-	struct khv_gsi_table __rcu *gsi;	/* replaced under vm->lock, read under vm->srcu or RCU */
+	struct khv_gsi_table __rcu *gsi;	/* replaced under vm->lock, read under RCU */
 };
 
 /* An interrupt message on its way to local APICs. */
 struct khv_irq_msg {
 	u32 dest;
 	u8 vector;
-	u8 delivery_mode;	/* APIC_DM_* >> 8 : 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI, 7 ExtINT */
+	u8 delivery_mode;	/* 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI, 7 ExtINT */
 	bool logical;
 	bool level;		/* level triggered */
 	bool assert;
@@ -46,7 +47,10 @@ struct khv_irq_msg {
 	bool x2apic;		/* dest is 32 bits wide */
 };
 
-/* VM side. khv_irqchip_create: KVM_CREATE_IRQCHIP, under vm->lock, before any vCPU exists: 0, -EEXIST, -EINVAL, -ENOMEM. */
+/*
+ * VM side. khv_irqchip_create: KVM_CREATE_IRQCHIP, under vm->lock, before any
+ * vCPU exists: 0, -EEXIST, -EINVAL, -ENOMEM.
+ */
 void khv_irqchip_init(struct khv_vm *vm);
 int khv_irqchip_create(struct khv_vm *vm);
 void khv_irqchip_destroy(struct khv_vm *vm);
@@ -55,14 +59,19 @@ int khv_irqchip_set(struct khv_vm *vm, const struct kvm_irqchip *chip);
 int khv_pit_create(struct khv_vm *vm, const struct kvm_pit_config *config);
 int khv_pit_get(struct khv_vm *vm, struct kvm_pit_state2 *ps);
 int khv_pit_set(struct khv_vm *vm, const struct kvm_pit_state2 *ps);
+/* KVM_REINJECT_CONTROL: 0, or -ENXIO without a PIT. */
+int khv_pit_set_reinject(struct khv_vm *vm, bool reinject);
 
-/* KVM_IRQ_LINE(_STATUS) and others: drive a GSI. > 0 delivered, 0 coalesced, < 0 ignored (KVM_IRQ_LINE_STATUS's contract). Any context but NMI. */
+/*
+ * KVM_IRQ_LINE(_STATUS) and others: drive a GSI. > 0 delivered, 0 coalesced, < 0
+ * ignored (KVM_IRQ_LINE_STATUS's contract). Any context but NMI.
+ */
 int khv_irq_set(struct khv_vm *vm, u32 gsi, int level, enum khv_irq_source source);
 /* KVM_SET_GSI_ROUTING: replace the table. @entries is the kernel's copy. */
 int khv_gsi_set(struct khv_vm *vm, const struct kvm_irq_routing_entry *entries, u32 nr);
 /* KVM_SIGNAL_MSI and MSI routes. Same result as khv_irq_set(). */
 int khv_msi_send(struct khv_vm *vm, u64 address, u32 data);
-/* Deliver a message to every local APIC it names. Number of APICs that took it. Any context but NMI. */
+/* Deliver a message to every local APIC it names. How many took it. Any context but NMI. */
 int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_irq_msg *msg);
 
 /* Local APIC, one per vCPU. */
@@ -79,7 +88,7 @@ int khv_lapic_set(struct khv_vcpu *vcpu, const struct kvm_lapic_state *s);
 int khv_lapic_highest(struct khv_vcpu *vcpu);
 /* Take that vector: IRR to ISR, PPR updated. */
 void khv_lapic_ack(struct khv_vcpu *vcpu, int vector);
-/* The PIC's turn for this vCPU (ExtINT accepted here and its output raised)? And take its vector. */
+/* The PIC's turn for this vCPU (ExtINT accepted here, its output raised)? And take its vector. */
 bool khv_lapic_accepts_pic(struct khv_vcpu *vcpu);
 bool khv_pic_pending(struct khv_vm *vm);
 int khv_pic_ack(struct khv_vm *vm);
@@ -87,7 +96,10 @@ int khv_pic_ack(struct khv_vm *vm);
 /* Set IRR of one vCPU and kick it. False when it was pending already. Any context. */
 bool khv_lapic_set_irr(struct khv_vcpu *vcpu, u8 vector, bool level);
 
-/* Memory-mapped page and MSRs. 0 handled, -EOPNOTSUPP; MSRs: 0 or 1 (#GP). May be called with interrupts off (x2APIC MSRs). */
+/*
+ * Memory-mapped page and MSRs. 0 handled, -EOPNOTSUPP; MSRs: 0 or 1 (#GP). May be
+ * called with interrupts off (x2APIC MSRs).
+ */
 int khv_lapic_mmio_read(struct khv_vcpu *vcpu, u64 gpa, int len, void *val);
 int khv_lapic_mmio_write(struct khv_vcpu *vcpu, u64 gpa, int len, const void *val);
 int khv_x2apic_read(struct khv_vcpu *vcpu, u32 msr, u64 *data);
@@ -100,7 +112,10 @@ u64 khv_lapic_get_cr8(struct khv_vcpu *vcpu);
 void khv_lapic_set_cr8(struct khv_vcpu *vcpu, u64 cr8);
 bool khv_lapic_enabled(struct khv_vcpu *vcpu);
 
-/* KHV_REQ_APIC_TIMER: turn an expired timer into its interrupt. vcpu->lock held, interrupts may be off. */
+/*
+ * KHV_REQ_APIC_TIMER: turn an expired timer into its interrupt. vcpu->lock held,
+ * interrupts may be off.
+ */
 void khv_lapic_timer_work(struct khv_vcpu *vcpu);
 bool khv_lapic_timer_pending(struct khv_vcpu *vcpu);
 /* Guest TSC offset changed: restart a TSC-deadline timer. */

@@ -1,0 +1,733 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The local APIC: its registers, by memory and by MSR, its priorities, and
+ * the way of a vector through IRR and ISR ("SDM, Advanced Programmable
+ * Interrupt Controller (APIC)").
+ *
+ * Destinations and delivery modes are in lapic_ipi.c, the timer in lapic_timer.c.
+ * khv_lapic_highest(), khv_lapic_ack() and EOI are on the path of every
+ * interrupt: they look at summary words, not at 256 bits.
+ */
+#include <linux/bitops.h>
+#include <linux/gfp.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "irqchip/ioapic.h"
+#include "irqchip/lapic.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+#include "x86/cpuid.h"
+#include "x86/event.h"
+#include "x86/msr.h"
+
+#define REG_BIT(reg)	BIT_ULL((reg) >> 4)
+#define REGS_8(reg)	(0xffULL << ((reg) >> 4))
+
+/* Registers that both modes can read; the last page quarter is empty. */
+#define READABLE	(REG_BIT(APIC_ID) | REG_BIT(APIC_LVR) | REG_BIT(APIC_TASKPRI) |	\
+			 REG_BIT(APIC_PROCPRI) | REG_BIT(APIC_LDR) | REG_BIT(APIC_SPIV) |	\
+			 REGS_8(APIC_ISR) | REGS_8(APIC_TMR) | REGS_8(APIC_IRR) |		\
+			 REG_BIT(APIC_ESR) | REG_BIT(APIC_ICR) | REG_BIT(APIC_LVTT) |		\
+			 REG_BIT(APIC_LVTTHMR) | REG_BIT(APIC_LVTPC) | REG_BIT(APIC_LVT0) |	\
+			 REG_BIT(APIC_LVT1) | REG_BIT(APIC_LVTERR) | REG_BIT(APIC_TMICT) |	\
+			 REG_BIT(APIC_TMCCT) | REG_BIT(APIC_TDCR))
+#define XAPIC_READABLE	(READABLE | REG_BIT(APIC_ARBPRI) | REG_BIT(APIC_DFR) |		\
+			 REG_BIT(APIC_ICR2) | REG_BIT(APIC_EOI) | REG_BIT(APIC_RRR))
+/* Writable in the same sense; a write to another one is an error or #GP. */
+#define WRITABLE	(REG_BIT(APIC_TASKPRI) | REG_BIT(APIC_EOI) | REG_BIT(APIC_SPIV) |	\
+			 REG_BIT(APIC_ESR) | REG_BIT(APIC_ICR) | REG_BIT(APIC_LVTT) |		\
+			 REG_BIT(APIC_LVTTHMR) | REG_BIT(APIC_LVTPC) | REG_BIT(APIC_LVT0) |	\
+			 REG_BIT(APIC_LVT1) | REG_BIT(APIC_LVTERR) | REG_BIT(APIC_TMICT) |	\
+			 REG_BIT(APIC_TDCR))
+
+/* "SDM, Interrupt Command Register (ICR)", x2APIC layout. Bit 12 reads zero and is ignored. */
+#define X2APIC_ICR_RESERVED	(GENMASK(31, 20) | GENMASK(17, 16) | BIT(13))
+#define ICR_WRITABLE		0xccfffu
+#define SPIV_WRITABLE		(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | APIC_SPIV_FOCUS_DISABLED)
+
+static u32 x2apic_ldr(const struct khv_lapic *apic)
+{
+	u32 id = apic->vcpu->id;
+
+	return (id >> 4) << 16 | 1u << (id & 0xf);
+}
+
+/* "SDM, Task and Processor Priorities". */
+static void update_ppr(struct khv_lapic *apic)
+{
+	u32 tpr = khv_lapic_reg(apic, APIC_TASKPRI) & APIC_TPRI_MASK;
+	u32 isr = apic->highest_isr < 0 ? 0 : apic->highest_isr & 0xf0;
+
+	khv_lapic_put_reg(apic, APIC_PROCPRI, (tpr & 0xf0) >= isr ? tpr : isr);
+}
+
+static int highest_irr(struct khv_lapic *apic)
+{
+	unsigned long words;
+
+	while ((words = READ_ONCE(apic->irr_words))) {
+		unsigned int w = __fls(words);
+		u32 bits = khv_lapic_reg(apic, APIC_IRR + w * 0x10);
+
+		if (bits)
+			return w * 32 + __fls(bits);
+		clear_bit(w, &apic->irr_words);
+		/* Who set a bit before our clear is seen here; who sets one later sets ours again. */
+		smp_mb__after_atomic();
+		if (khv_lapic_reg(apic, APIC_IRR + w * 0x10))
+			set_bit(w, &apic->irr_words);
+	}
+	return -1;
+}
+
+int khv_lapic_highest(struct khv_vcpu *vcpu)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+	int vector;
+
+	if (!apic || !READ_ONCE(apic->irr_words) || apic->mode == KHV_APIC_DISABLED)
+		return -1;
+	vector = highest_irr(apic);
+	return vector >= 0 && (vector & 0xf0) > (khv_lapic_reg(apic, APIC_PROCPRI) & 0xf0) ?
+	       vector : -1;
+}
+
+void khv_lapic_ack(struct khv_vcpu *vcpu, int vector)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+	unsigned int w;
+
+	if (WARN_ON_ONCE(vector < 16 || vector > 255))
+		return;
+	w = vector >> 5;
+	clear_bit(vector & 31, khv_lapic_word(apic, APIC_IRR, vector));
+	khv_lapic_put_reg(apic, APIC_ISR + w * 0x10,
+			  khv_lapic_reg(apic, APIC_ISR + w * 0x10) | BIT(vector & 31));
+	apic->isr_words |= BIT(w);
+	if (vector > apic->highest_isr)
+		apic->highest_isr = vector;
+	update_ppr(apic);
+}
+
+/* Something became deliverable in the vCPU's own context: no kick needed. */
+static void recheck(struct khv_lapic *apic)
+{
+	if (khv_lapic_highest(apic->vcpu) >= 0)
+		khv_request(apic->vcpu, KHV_REQ_EVENT);
+}
+
+static void find_highest_isr(struct khv_lapic *apic)
+{
+	unsigned int w;
+
+	if (!apic->isr_words) {
+		apic->highest_isr = -1;
+		return;
+	}
+	w = __fls(apic->isr_words);
+	apic->highest_isr = w * 32 + __fls(khv_lapic_reg(apic, APIC_ISR + w * 0x10));
+}
+
+static void eoi(struct khv_lapic *apic)
+{
+	int vector = apic->highest_isr;
+	unsigned int w;
+	u32 bits;
+
+	if (vector < 0)
+		return;
+	w = vector >> 5;
+	bits = khv_lapic_reg(apic, APIC_ISR + w * 0x10) & ~BIT(vector & 31);
+	khv_lapic_put_reg(apic, APIC_ISR + w * 0x10, bits);
+	if (!bits)
+		apic->isr_words &= ~BIT(w);
+	find_highest_isr(apic);
+	update_ppr(apic);
+	if (khv_lapic_reg(apic, APIC_TMR + w * 0x10) & BIT(vector & 31))
+		khv_ioapic_eoi(apic->vcpu->vm, vector);
+	recheck(apic);
+}
+
+/* False when the vector was pending already. Any context. */
+static bool set_irr(struct khv_lapic *apic, u8 vector, bool level)
+{
+	unsigned int bit = vector & 31;
+	unsigned long *tmr = khv_lapic_word(apic, APIC_TMR, vector);
+
+	/* "SDM, Interrupt Acceptance for Fixed Interrupts": TMR goes with acceptance into IRR. */
+	if (level != test_bit(bit, tmr)) {
+		if (level)
+			set_bit(bit, tmr);
+		else
+			clear_bit(bit, tmr);
+	}
+	if (test_and_set_bit(bit, khv_lapic_word(apic, APIC_IRR, vector)))
+		return false;
+	/* Atomic and after IRR; pairs with highest_irr(). */
+	set_bit(vector >> 5, &apic->irr_words);
+	return true;
+}
+
+bool khv_lapic_set_irr(struct khv_vcpu *vcpu, u8 vector, bool level)
+{
+	if (!vcpu->lapic || vector < 16 || !set_irr(vcpu->lapic, vector, level))
+		return false;
+	khv_vcpu_request_kick(vcpu, KHV_REQ_EVENT);
+	return true;
+}
+
+bool khv_lapic_accept(struct khv_lapic *apic, u8 vector, bool level, bool own)
+{
+	if (!khv_lapic_sw_enabled(apic))
+		return false;
+	if (vector < 16) {
+		khv_lapic_error(apic, APIC_ESR_RECVILL);
+		return false;
+	}
+	if (!set_irr(apic, vector, level))
+		return false;
+	khv_request(apic->vcpu, KHV_REQ_EVENT);
+	if (!own)
+		khv_vcpu_kick(apic->vcpu);
+	return true;
+}
+
+void khv_lapic_error(struct khv_lapic *apic, u32 bits)
+{
+	u32 lvt;
+
+	/* Only news raise the interrupt; a write to ESR arms it again. */
+	if ((atomic_fetch_or(bits, &apic->errors) & bits) == bits)
+		return;
+	lvt = khv_lapic_reg(apic, APIC_LVTERR);
+	if (!(lvt & APIC_LVT_MASKED) && khv_lapic_sw_enabled(apic))
+		khv_lapic_set_irr(apic->vcpu, lvt & APIC_VECTOR_MASK, false);
+}
+
+bool khv_lapic_local(struct khv_lapic *apic, unsigned int lvt, bool own)
+{
+	u32 entry = khv_lapic_reg(apic, lvt);
+
+	if (apic->mode == KHV_APIC_DISABLED || (entry & APIC_LVT_MASKED))
+		return false;
+	switch (entry & APIC_MODE_MASK) {
+	case APIC_DM_FIXED:
+		return khv_lapic_accept(apic, entry & APIC_VECTOR_MASK,
+					entry & APIC_LVT_LEVEL_TRIGGER, own);
+	case APIC_DM_NMI:
+		khv_raise_nmi(apic->vcpu);
+		return true;
+	case APIC_DM_EXTINT:
+		khv_request(apic->vcpu, KHV_REQ_EVENT);
+		if (!own)
+			khv_vcpu_kick(apic->vcpu);
+		return true;
+	default:	/* SMI and INIT do not come from a local source here */
+		return false;
+	}
+}
+
+static bool lint0_is_extint(const struct khv_lapic *apic)
+{
+	/* Without its APIC a processor has the PIC's INTR on its own pin. */
+	if (READ_ONCE(apic->mode) == KHV_APIC_DISABLED)
+		return true;
+	return (khv_lapic_reg(apic, APIC_LVT0) & (APIC_LVT_MASKED | APIC_MODE_MASK)) ==
+	       APIC_DM_EXTINT;
+}
+
+bool khv_lapic_accepts_pic(struct khv_vcpu *vcpu)
+{
+	return vcpu->lapic && khv_pic_pending(vcpu->vm) && lint0_is_extint(vcpu->lapic);
+}
+
+void khv_lapic_lint0(struct khv_vcpu *vcpu)
+{
+	if (!vcpu->lapic)
+		return;
+	if (lint0_is_extint(vcpu->lapic))
+		khv_vcpu_request_kick(vcpu, KHV_REQ_EVENT);
+	else
+		khv_lapic_local(vcpu->lapic, APIC_LVT0, false);
+}
+
+/* Bits of an LVT register that can be written; 0 when it is none. */
+static u32 lvt_writable(const struct khv_lapic *apic, unsigned int reg)
+{
+	switch (reg) {
+	case APIC_LVTT:
+		return APIC_VECTOR_MASK | APIC_LVT_MASKED | APIC_LVT_TIMER_PERIODIC |
+		       (khv_has(apic->vcpu, TSC_DEADLINE) ? APIC_LVT_TIMER_TSCDEADLINE : 0);
+	case APIC_LVTTHMR:
+	case APIC_LVTPC:
+		return APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_LVT_MASKED;
+	case APIC_LVT0:
+	case APIC_LVT1:
+		return APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_INPUT_POLARITY |
+		       APIC_LVT_LEVEL_TRIGGER | APIC_LVT_MASKED;
+	case APIC_LVTERR:
+		return APIC_VECTOR_MASK | APIC_LVT_MASKED;
+	default:
+		return 0;
+	}
+}
+
+static const u16 lvts[KHV_APIC_LVTS] = {
+	APIC_LVTT, APIC_LVTTHMR, APIC_LVTPC, APIC_LVT0, APIC_LVT1, APIC_LVTERR
+};
+
+static void write_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
+{
+	val &= lvt_writable(apic, reg);
+	/* "SDM, Local APIC State After It Has Been Software Disabled": masks stay set. */
+	if (!(khv_lapic_reg(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED))
+		val |= APIC_LVT_MASKED;
+	if (reg == APIC_LVTT) {
+		/* Both mode bits are reserved: keep the count going as one-shot. */
+		if ((val & KHV_APIC_TIMER_MODES) == KHV_APIC_TIMER_MODES)
+			val &= ~KHV_APIC_TIMER_MODES;
+		khv_lapic_timer_set_lvtt(apic, khv_lapic_reg(apic, APIC_LVTT), val);
+	}
+	khv_lapic_put_reg(apic, reg, val);
+	/* The PIC may have waited for LINT0 to open. */
+	if (reg == APIC_LVT0)
+		khv_request(apic->vcpu, KHV_REQ_EVENT);
+}
+
+static void write_spiv(struct khv_lapic *apic, u32 val)
+{
+	unsigned int i;
+
+	khv_lapic_put_reg(apic, APIC_SPIV, val & SPIV_WRITABLE);
+	if (val & APIC_SPIV_APIC_ENABLED)
+		return;
+	for (i = 0; i < KHV_APIC_LVTS; i++)
+		khv_lapic_put_reg(apic, lvts[i],
+				  khv_lapic_reg(apic, lvts[i]) | APIC_LVT_MASKED);
+}
+
+static void write_tpr(struct khv_lapic *apic, u32 val)
+{
+	khv_lapic_put_reg(apic, APIC_TASKPRI, val & APIC_TPRI_MASK);
+	update_ppr(apic);
+	recheck(apic);
+}
+
+/* The registers that both modes write alike; @reg is one of them. */
+static void write_reg(struct khv_lapic *apic, unsigned int reg, u32 val)
+{
+	switch (reg) {
+	case APIC_TASKPRI:
+		write_tpr(apic, val);
+		break;
+	case APIC_EOI:
+		eoi(apic);
+		break;
+	case APIC_SPIV:
+		write_spiv(apic, val);
+		break;
+	case APIC_ESR:
+		/* "SDM, Error Handling": the write shows what has been collected. */
+		khv_lapic_put_reg(apic, APIC_ESR, atomic_xchg(&apic->errors, 0));
+		break;
+	case APIC_TMICT:
+		khv_lapic_timer_set_count(apic, val);
+		break;
+	case APIC_TDCR:
+		khv_lapic_timer_set_divide(apic, val);
+		break;
+	default:
+		write_lvt(apic, reg, val);
+	}
+}
+
+static u32 read_reg(struct khv_lapic *apic, unsigned int reg)
+{
+	switch (reg) {
+	case APIC_ID:
+		return apic->mode == KHV_APIC_X2APIC ? apic->vcpu->id : apic->vcpu->id << 24;
+	case APIC_TMCCT:
+		return khv_lapic_timer_count(apic);
+	case APIC_ARBPRI:	/* no arbitration since the Pentium 4 */
+	case APIC_EOI:
+	case APIC_RRR:
+		return 0;
+	default:
+		return khv_lapic_reg(apic, reg);
+	}
+}
+
+static bool in_page(const struct khv_vcpu *vcpu, u64 gpa, int len)
+{
+	return vcpu->lapic && vcpu->lapic->mode == KHV_APIC_XAPIC && len > 0 &&
+	       (vcpu->msrs.apic_base & PAGE_MASK) == (gpa & PAGE_MASK);
+}
+
+/* Registers are 32 bits at 16-byte steps; what lies between reads zero. */
+int khv_lapic_mmio_read(struct khv_vcpu *vcpu, u64 gpa, int len, void *val)
+{
+	unsigned int reg = gpa & 0xff0, at = gpa & 0xf;
+	u32 data = 0;
+
+	if (!in_page(vcpu, gpa, len))
+		return -EOPNOTSUPP;
+	memset(val, 0, len);
+	if (reg >= 0x400 || !(XAPIC_READABLE & REG_BIT(reg)))
+		khv_lapic_error(vcpu->lapic, APIC_ESR_ILLREGA);
+	else
+		data = read_reg(vcpu->lapic, reg);
+	if (at < sizeof(data))
+		memcpy(val, (u8 *)&data + at, min_t(unsigned int, len, sizeof(data) - at));
+	return 0;
+}
+
+static void xapic_write(struct khv_lapic *apic, unsigned int reg, u32 val)
+{
+	switch (reg) {
+	case APIC_LDR:
+		khv_lapic_put_reg(apic, APIC_LDR, val & APIC_LDR_MASK);
+		return;
+	case APIC_DFR:
+		khv_lapic_put_reg(apic, APIC_DFR, val | 0x0fffffff);
+		return;
+	case APIC_ICR2:
+		khv_lapic_put_reg(apic, APIC_ICR2, val & 0xff000000);
+		return;
+	case APIC_ICR:
+		khv_lapic_put_reg(apic, APIC_ICR, val & ICR_WRITABLE);
+		khv_lapic_send_ipi(apic, val & ICR_WRITABLE,
+				   khv_lapic_reg(apic, APIC_ICR2) >> 24);
+		return;
+	}
+	if (reg < 0x400 && (WRITABLE & REG_BIT(reg)))
+		write_reg(apic, reg, val);
+	else if (reg >= 0x400 || !(XAPIC_READABLE & REG_BIT(reg)))
+		khv_lapic_error(apic, APIC_ESR_ILLREGA);
+}
+
+int khv_lapic_mmio_write(struct khv_vcpu *vcpu, u64 gpa, int len, const void *val)
+{
+	u32 data;
+
+	if (!in_page(vcpu, gpa, len))
+		return -EOPNOTSUPP;
+	/* "SDM, Local APIC": other widths and alignments are undefined; here they do nothing. */
+	if (len != sizeof(data) || (gpa & 0xf))
+		return 0;
+	memcpy(&data, val, sizeof(data));
+	xapic_write(vcpu->lapic, gpa & 0xff0, data);
+	return 0;
+}
+
+int khv_x2apic_read(struct khv_vcpu *vcpu, u32 msr, u64 *data)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+	unsigned int reg = (msr - APIC_BASE_MSR) << 4;
+
+	if (!apic || apic->mode != KHV_APIC_X2APIC || reg >= 0x400 || !(READABLE & REG_BIT(reg)))
+		return 1;
+	*data = read_reg(apic, reg);
+	if (reg == APIC_ICR)
+		*data |= (u64)khv_lapic_reg(apic, APIC_ICR2) << 32;
+	return 0;
+}
+
+/* Bits that WRMSR may set in each register. "SDM, Reserved Bit Checking". */
+static u64 x2apic_writable(const struct khv_lapic *apic, unsigned int reg)
+{
+	switch (reg) {
+	case APIC_TASKPRI:
+		return APIC_TPRI_MASK;
+	case APIC_EOI:
+	case APIC_ESR:
+		return 0;
+	case APIC_SPIV:
+		return SPIV_WRITABLE;
+	case APIC_TMICT:
+		return U32_MAX;
+	case APIC_TDCR:
+		return 0xb;
+	default:
+		return lvt_writable(apic, reg) | APIC_SEND_PENDING;
+	}
+}
+
+static int x2apic_write_icr(struct khv_lapic *apic, u64 data)
+{
+	u32 low = data;
+
+	if (low & X2APIC_ICR_RESERVED)
+		return 1;
+	low &= ICR_WRITABLE;
+	khv_lapic_put_reg(apic, APIC_ICR, low);
+	khv_lapic_put_reg(apic, APIC_ICR2, data >> 32);
+	khv_lapic_send_ipi(apic, low, data >> 32);
+	return 0;
+}
+
+static int x2apic_self_ipi(struct khv_lapic *apic, u64 data)
+{
+	if (data & ~(u64)APIC_VECTOR_MASK)
+		return 1;
+	khv_lapic_send_ipi(apic, APIC_DEST_SELF | APIC_DM_FIXED | (u32)data, 0);
+	return 0;
+}
+
+int khv_x2apic_write(struct khv_vcpu *vcpu, u32 msr, u64 data)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+	unsigned int reg = (msr - APIC_BASE_MSR) << 4;
+
+	if (!apic || apic->mode != KHV_APIC_X2APIC)
+		return 1;
+	switch (reg) {
+	case APIC_EOI:
+		if (data)
+			return 1;
+		eoi(apic);
+		return 0;
+	case APIC_ICR:
+		return x2apic_write_icr(apic, data);
+	case APIC_SELF_IPI:
+		return x2apic_self_ipi(apic, data);
+	}
+	if (reg >= 0x400 || !(WRITABLE & REG_BIT(reg)) || (data & ~x2apic_writable(apic, reg)))
+		return 1;
+	write_reg(apic, reg, data);
+	return 0;
+}
+
+u64 khv_lapic_get_cr8(struct khv_vcpu *vcpu)
+{
+	/* Without an APIC of ours the client keeps the task priority. */
+	if (!vcpu->lapic)
+		return READ_ONCE(vcpu->run->cr8) & 0xf;
+	return (khv_lapic_reg(vcpu->lapic, APIC_TASKPRI) & 0xf0) >> 4;
+}
+
+void khv_lapic_set_cr8(struct khv_vcpu *vcpu, u64 cr8)
+{
+	if (vcpu->lapic)
+		write_tpr(vcpu->lapic, (cr8 & 0xf) << 4);
+	else
+		WRITE_ONCE(vcpu->run->cr8, cr8 & 0xf);
+}
+
+bool khv_lapic_enabled(struct khv_vcpu *vcpu)
+{
+	return vcpu->lapic && vcpu->lapic->mode != KHV_APIC_DISABLED;
+}
+
+/* "SDM, Local APIC State After Power-Up, Reset, or INIT". */
+static void reset_regs(struct khv_lapic *apic)
+{
+	unsigned int i, reg;
+
+	khv_lapic_timer_cancel(apic);
+	for (reg = 0; reg < KVM_APIC_REG_SIZE; reg += 0x10)
+		khv_lapic_put_reg(apic, reg, 0);
+	WRITE_ONCE(apic->irr_words, 0);
+	apic->isr_words = 0;
+	apic->highest_isr = -1;
+	atomic_set(&apic->errors, 0);
+
+	khv_lapic_put_reg(apic, APIC_LVR, KHV_APIC_VERSION | (KHV_APIC_LVTS - 1) << 16);
+	khv_lapic_put_reg(apic, APIC_ID, read_reg(apic, APIC_ID));
+	khv_lapic_put_reg(apic, APIC_DFR, ~0u);
+	khv_lapic_put_reg(apic, APIC_SPIV, 0xff);
+	if (apic->mode == KHV_APIC_X2APIC)
+		khv_lapic_put_reg(apic, APIC_LDR, x2apic_ldr(apic));
+	for (i = 0; i < KHV_APIC_LVTS; i++)
+		khv_lapic_put_reg(apic, lvts[i], APIC_LVT_MASKED);
+	khv_lapic_timer_set_divide(apic, 0);
+}
+
+static enum khv_apic_mode mode_of(u64 base)
+{
+	if (!(base & MSR_IA32_APICBASE_ENABLE))
+		return KHV_APIC_DISABLED;
+	return base & X2APIC_ENABLE ? KHV_APIC_X2APIC : KHV_APIC_XAPIC;
+}
+
+static void set_mode(struct khv_lapic *apic, enum khv_apic_mode mode)
+{
+	enum khv_apic_mode old = apic->mode;
+
+	if (mode == old)
+		return;
+	WRITE_ONCE(apic->mode, mode);
+	/* Disabling forgets everything; enabling again starts from the same state. */
+	if (mode == KHV_APIC_DISABLED || old == KHV_APIC_DISABLED)
+		reset_regs(apic);
+	if (mode == KHV_APIC_X2APIC) {
+		khv_lapic_put_reg(apic, APIC_LDR, x2apic_ldr(apic));
+		khv_lapic_put_reg(apic, APIC_ICR2, 0);
+	}
+	khv_lapic_put_reg(apic, APIC_ID, read_reg(apic, APIC_ID));
+	khv_request(apic->vcpu, KHV_REQ_EVENT);
+}
+
+/* "SDM, x2APIC State Transitions": the only ones a guest may make. */
+static bool legal_transition(enum khv_apic_mode from, enum khv_apic_mode to)
+{
+	if (from == KHV_APIC_X2APIC)
+		return to != KHV_APIC_XAPIC;
+	return from == KHV_APIC_XAPIC || to != KHV_APIC_X2APIC;
+}
+
+int khv_lapic_set_base(struct khv_vcpu *vcpu, u64 value, bool host)
+{
+	u64 old = vcpu->msrs.apic_base;
+	u64 allowed = MSR_IA32_APICBASE_BSP | MSR_IA32_APICBASE_ENABLE |
+		      (GENMASK_ULL(max_t(u8, vcpu->cpuid.maxphyaddr, 36) - 1, 12));
+
+	if (host || khv_has(vcpu, X2APIC))
+		allowed |= X2APIC_ENABLE;
+	if (value & ~allowed)
+		return 1;
+	/* x2APIC without the global enable is no state at all. */
+	if ((value & X2APIC_ENABLE) && !(value & MSR_IA32_APICBASE_ENABLE))
+		return 1;
+	if (!host && !legal_transition(mode_of(old), mode_of(value)))
+		return 1;
+	vcpu->msrs.apic_base = value;
+	if (vcpu->lapic)
+		set_mode(vcpu->lapic, mode_of(value));
+	if ((old ^ value) & MSR_IA32_APICBASE_ENABLE)
+		khv_cpuid_refresh(vcpu);
+	return 0;
+}
+
+void khv_lapic_reset(struct khv_vcpu *vcpu, bool init)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+	bool bsp = vcpu->id == vcpu->vm->bsp_id;
+
+	/* INIT keeps IA32_APIC_BASE, and with it the mode. */
+	if (!init)
+		vcpu->msrs.apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE |
+				       (bsp ? MSR_IA32_APICBASE_BSP : 0);
+	if (!apic)
+		return;
+	if (!init)
+		WRITE_ONCE(apic->events, 0);
+	WRITE_ONCE(apic->mode, mode_of(vcpu->msrs.apic_base));
+	reset_regs(apic);
+	/* KVM's guests find LINT0 of the boot processor as firmware leaves it: virtual wire. */
+	if (bsp && !init)
+		khv_lapic_put_reg(apic, APIC_LVT0, APIC_DM_EXTINT);
+}
+
+int khv_lapic_create(struct khv_vcpu *vcpu)
+{
+	struct khv_lapic *apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
+
+	if (!apic)
+		return -ENOMEM;
+	apic->regs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!apic->regs) {
+		kfree(apic);
+		return -ENOMEM;
+	}
+	apic->vcpu = vcpu;
+	khv_lapic_timer_init(apic);
+	vcpu->lapic = apic;
+	khv_lapic_reset(vcpu, false);
+	return 0;
+}
+
+void khv_lapic_destroy(struct khv_vcpu *vcpu)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+
+	if (!apic)
+		return;
+	khv_lapic_timer_cancel(apic);
+	vcpu->lapic = NULL;
+	free_page((unsigned long)apic->regs);
+	kfree(apic);
+}
+
+int khv_lapic_get(struct khv_vcpu *vcpu, struct kvm_lapic_state *s)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+	u32 id = vcpu->id << 24, count;
+
+	if (!apic)
+		return -EINVAL;
+	/* What has expired belongs to IRR in the copy. */
+	khv_lapic_timer_work(vcpu);
+	memcpy(s->regs, apic->regs, sizeof(s->regs));
+	/* api.rst: without KVM_CAP_X2APIC_API the ID has xAPIC's format in both modes. */
+	memcpy(s->regs + APIC_ID, &id, sizeof(id));
+	count = khv_lapic_timer_count(apic);
+	memcpy(s->regs + APIC_TMCCT, &count, sizeof(count));
+	return 0;
+}
+
+/* IRR, ISR and TMR from @s, and the summaries that follow from them. */
+static void load_vectors(struct khv_lapic *apic, const struct kvm_lapic_state *s)
+{
+	static const u16 base[] = { APIC_ISR, APIC_TMR, APIC_IRR };
+	unsigned int i, w;
+	u32 val;
+
+	apic->isr_words = 0;
+	for (i = 0; i < ARRAY_SIZE(base); i++) {
+		for (w = 0; w < 8; w++) {
+			memcpy(&val, s->regs + base[i] + w * 0x10, sizeof(val));
+			/* Vectors 0 to 15 never get this far. */
+			if (!w)
+				val &= 0xffff0000;
+			khv_lapic_put_reg(apic, base[i] + w * 0x10, val);
+			if (base[i] == APIC_ISR && val)
+				apic->isr_words |= BIT(w);
+		}
+	}
+	/* Too many bits are harmless here: highest_irr() clears them. */
+	smp_wmb();
+	WRITE_ONCE(apic->irr_words, 0xff);
+	find_highest_isr(apic);
+	update_ppr(apic);
+}
+
+static u32 state_reg(const struct kvm_lapic_state *s, unsigned int reg)
+{
+	u32 val;
+
+	memcpy(&val, s->regs + reg, sizeof(val));
+	return val;
+}
+
+int khv_lapic_set(struct khv_vcpu *vcpu, const struct kvm_lapic_state *s)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+	bool x2apic;
+	unsigned int i;
+
+	if (!apic)
+		return -EINVAL;
+	x2apic = apic->mode == KHV_APIC_X2APIC;
+	/* The ID is the vCPU's; in x2APIC mode another one is refused, as on KVM. */
+	if (x2apic && state_reg(s, APIC_ID) >> 24 != (u32)vcpu->id)
+		return -EINVAL;
+
+	khv_lapic_put_reg(apic, APIC_TASKPRI, state_reg(s, APIC_TASKPRI) & APIC_TPRI_MASK);
+	khv_lapic_put_reg(apic, APIC_LDR, x2apic ? x2apic_ldr(apic) :
+			  state_reg(s, APIC_LDR) & APIC_LDR_MASK);
+	khv_lapic_put_reg(apic, APIC_DFR, state_reg(s, APIC_DFR) | 0x0fffffff);
+	khv_lapic_put_reg(apic, APIC_ESR, state_reg(s, APIC_ESR) & 0xff);
+	khv_lapic_put_reg(apic, APIC_ICR, state_reg(s, APIC_ICR) & ICR_WRITABLE);
+	khv_lapic_put_reg(apic, APIC_ICR2,
+			  state_reg(s, APIC_ICR2) & (x2apic ? U32_MAX : 0xff000000));
+	khv_lapic_put_reg(apic, APIC_SPIV, state_reg(s, APIC_SPIV) & SPIV_WRITABLE);
+	for (i = 0; i < KHV_APIC_LVTS; i++)
+		write_lvt(apic, lvts[i], state_reg(s, lvts[i]));
+	khv_lapic_put_reg(apic, APIC_TMICT, state_reg(s, APIC_TMICT));
+	khv_lapic_put_reg(apic, APIC_TDCR, state_reg(s, APIC_TDCR) & 0xb);
+	load_vectors(apic, s);
+	khv_lapic_timer_restore(apic, state_reg(s, APIC_TMCCT));
+	khv_request(vcpu, KHV_REQ_EVENT);
+	return 0;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The local APIC's own state, shared by lapic.c (registers and priorities),
+ * lapic_ipi.c (messages between APICs) and lapic_timer.c.
+ */
+#ifndef KHV_IRQCHIP_LAPIC_H
+#define KHV_IRQCHIP_LAPIC_H
+
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/hrtimer.h>
+#include <asm/apicdef.h>
+
+#include "irqchip/irqchip.h"
+#include "vm/vcpu.h"
+
+enum khv_apic_mode { KHV_APIC_DISABLED, KHV_APIC_XAPIC, KHV_APIC_X2APIC };
+
+/* Bits of khv_lapic.events. */
+enum khv_apic_event { KHV_APIC_INIT, KHV_APIC_SIPI };
+
+#define KHV_APIC_VERSION	0x14
+#define KHV_APIC_LVTS		6
+#define KHV_APIC_TIMER_MODES	(3u << 17)
+
+/* A periodic timer faster than this would be a way to keep a host CPU busy. */
+#define KHV_APIC_MIN_PERIOD_NS	200000
+
+/**
+ * struct khv_lapic_timer - vcpu->lock, except for @pending and @hrtimer
+ * @hrtimer: expires in hardirq; its callback touches @pending and the vCPU's requests only
+ * @pending: expired, and khv_lapic_timer_work() has not seen it yet
+ * @running: one-shot or periodic count in progress
+ * @shift: log2 of the divisor in the divide configuration register
+ * @target: when the count reaches zero (CLOCK_MONOTONIC)
+ * @deadline: IA32_TSC_DEADLINE, 0 when disarmed
+ */
+struct khv_lapic_timer {
+	struct hrtimer hrtimer;
+	atomic_t pending;
+	bool running;
+	u8 shift;
+	ktime_t target;
+	u64 deadline;
+};
+
+/**
+ * struct khv_lapic - one vCPU's local APIC
+ * @regs: one page in the layout of struct kvm_lapic_state
+ * @mode: enum khv_apic_mode, follows IA32_APIC_BASE
+ * @highest_isr: highest vector in service, or -1
+ * @isr_words: which 32-bit words of ISR are not zero
+ * @irr_words: which words of IRR may be not zero; set after a bit of that
+ *	word, cleared by the vCPU itself when it finds the word empty
+ * @errors: ESR bits collected since the last write to ESR
+ * @events: INIT and SIPI that have arrived
+ * @sipi_vector: valid with KHV_APIC_SIPI
+ *
+ * The vCPU's own context (vcpu->lock) owns everything but IRR and TMR in
+ * @regs, @irr_words, @errors, @events and @sipi_vector, which any context sets
+ * with atomic operations. Others read ID, LDR, DFR, SVR, PPR, LVT and @mode as
+ * they find them, as a message on a real bus would.
+ */
+struct khv_lapic {
+	struct khv_vcpu *vcpu;
+	void *regs;
+	u8 mode;
+	u8 sipi_vector;
+	int highest_isr;
+	u32 isr_words;
+	unsigned long irr_words;
+	atomic_t errors;
+	unsigned long events;
+	struct khv_lapic_timer timer;
+};
+
+static inline u32 khv_lapic_reg(const struct khv_lapic *apic, unsigned int reg)
+{
+	return READ_ONCE(*(u32 *)(apic->regs + reg));
+}
+
+static inline void khv_lapic_put_reg(struct khv_lapic *apic, unsigned int reg, u32 val)
+{
+	WRITE_ONCE(*(u32 *)(apic->regs + reg), val);
+}
+
+/* The word of a 256-bit register (ISR, TMR, IRR) that holds @vector, for bit operations. */
+static inline unsigned long *khv_lapic_word(struct khv_lapic *apic, unsigned int reg, u8 vector)
+{
+	return apic->regs + reg + (vector >> 5) * 0x10;
+}
+
+static inline bool khv_lapic_sw_enabled(const struct khv_lapic *apic)
+{
+	return apic->mode != KHV_APIC_DISABLED &&
+	       (khv_lapic_reg(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED);
+}
+
+/* Latch bits of the error status register and raise LVT error. Any context. */
+void khv_lapic_error(struct khv_lapic *apic, u32 bits);
+
+/*
+ * Accept a fixed interrupt. False when it is illegal, not accepted or pending
+ * already. @own: called in the vCPU's own context, which needs no kick. Any context.
+ */
+bool khv_lapic_accept(struct khv_lapic *apic, u8 vector, bool level, bool own);
+
+/* A local source fires: act on its LVT register. False when masked. Any context. */
+bool khv_lapic_local(struct khv_lapic *apic, unsigned int lvt, bool own);
+
+/* The PIC's output went up: LINT0 of this APIC. Any context. */
+void khv_lapic_lint0(struct khv_vcpu *vcpu);
+
+/* Processor priority, as others see it for lowest-priority arbitration. */
+static inline u32 khv_lapic_ppr(const struct khv_lapic *apic)
+{
+	return khv_lapic_reg(apic, APIC_PROCPRI);
+}
+
+/* lapic_ipi.c: the guest wrote ICR. @dest is as wide as the mode says. */
+void khv_lapic_send_ipi(struct khv_lapic *apic, u32 low, u32 dest);
+
+/* lapic_timer.c. All in the vCPU's own context; interrupts may be off. */
+void khv_lapic_timer_init(struct khv_lapic *apic);
+/* Stop and forget; on return no callback runs. */
+void khv_lapic_timer_cancel(struct khv_lapic *apic);
+void khv_lapic_timer_set_count(struct khv_lapic *apic, u32 count);
+u32 khv_lapic_timer_count(struct khv_lapic *apic);
+void khv_lapic_timer_set_divide(struct khv_lapic *apic, u32 tdcr);
+/* Called before LVTT changes from @old to @new. */
+void khv_lapic_timer_set_lvtt(struct khv_lapic *apic, u32 old, u32 new);
+/* All registers were replaced: run on from the current count or the deadline. */
+void khv_lapic_timer_restore(struct khv_lapic *apic, u32 count);
+
+#endif
