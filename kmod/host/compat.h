@@ -61,6 +61,37 @@
 #define khv_follow_pte(vma, ...)	follow_pte(vma, __VA_ARGS__)
 #endif
 
+/* The work to be done before entering a guest: <linux/entry-kvm.h> was renamed with 6.18. */
+#define KHV_WORK_WANTS_VCPU	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0))
+#if KHV_WORK_WANTS_VCPU
+#define KHV_ENTRY_HEADER	"linux/entry-kvm.h"
+#else
+#define KHV_ENTRY_HEADER	"linux/entry-virt.h"
+#endif
+
+/* hrtimer_setup() came with 6.13, without hrtimer_init() since 6.16. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define hrtimer_setup(timer, fn, clock, mode) do {			\
+	hrtimer_init((timer), (clock), (mode));				\
+	(timer)->function = (fn);					\
+} while (0)
+#endif
+
+/* 6.16 named the 64-bit MSR accessors after their width. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define rdmsrq(msr, val)	rdmsrl(msr, val)
+#define rdmsrq_safe(msr, p)	rdmsrl_safe(msr, p)
+#define wrmsrq(msr, val)	wrmsrl(msr, val)
+#define wrmsrq_safe(msr, val)	wrmsrl_safe(msr, val)
+#endif
+
+/* kernel_fpu_begin() holds off softirqs from 6.15 on; before, they run in an interrupt window. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#define khv_softirq_pending()	local_softirq_pending()
+#else
+#define khv_softirq_pending()	false
+#endif
+
 /* FRED came with 6.9. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #define khv_host_fred()		cpu_feature_enabled(X86_FEATURE_FRED)

@@ -16,6 +16,7 @@
 
 struct khv_vm;
 struct khv_vcpu;
+struct khv_event;
 
 enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_SEG_GS,
 	       KHV_SEG_LDTR, KHV_SEG_TR, KHV_NR_SEGS };
@@ -31,8 +32,9 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @vcpu_create: vendor part of a vCPU, in its power-on state. Undone by @vcpu_destroy
  * @vcpu_destroy: reverse of @vcpu_create
  * @region_enter: own the CPU's virtualization and load what stays loaded over
- *	exits handled in place. Preemption and interrupts off. 0 or -errno (-EBUSY: another owner)
- * @region_leave: reverse of @region_enter; interrupts off
+ *	exits handled in place. Called with preemption off and interrupts on, returns 0
+ *	with interrupts off, or -errno with them on (-EBUSY: another owner)
+ * @region_leave: reverse of @region_enter; interrupts off before, on after
  * @region_irq_window: let pending host interrupts in without leaving; true when
  *	that is possible here, false when the region must end for it
  * @run: enter the guest once, handle what can be handled in place. Interrupts
@@ -53,7 +55,7 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @set_interrupt_shadow: likewise
  * @nmi_blocked: true between an NMI's delivery and the guest's IRET
  * @set_nmi_blocked: likewise
- * @inject: put vcpu->events' chosen event (x86/event.h) into the hardware
+ * @inject: hand one event to the hardware for the next entry (region open)
  * @request_window: exit as soon as an interrupt (@nmi: an NMI) can be taken
  * @insn_len: length of the instruction that caused the last exit, or 0 when unknown
  * @get_msr: vendor-specific MSR or one that lives in hardware state; 0 or -ENOENT
@@ -97,7 +99,7 @@ struct khv_hw_ops {
 	void (*set_interrupt_shadow)(struct khv_vcpu *vcpu, u32 shadow);
 	bool (*nmi_blocked)(struct khv_vcpu *vcpu);
 	void (*set_nmi_blocked)(struct khv_vcpu *vcpu, bool blocked);
-	void (*inject)(struct khv_vcpu *vcpu);
+	void (*inject)(struct khv_vcpu *vcpu, const struct khv_event *ev);
 	void (*request_window)(struct khv_vcpu *vcpu, bool nmi);
 
 	u32 (*insn_len)(struct khv_vcpu *vcpu);

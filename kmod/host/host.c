@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Host registers around a region, and host events that arrive as VM exits.
+ *
+ * Uses no symbol that newer kernels keep for KVM: the registers are read from
+ * the CPU itself, and NMIs go back through the host's own IDT.
+ */
+#include <linux/errno.h>
+#include <linux/percpu.h>
+#include <linux/printk.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/msr.h>
+#include <asm/segment.h>
+
+#include "host/host.h"
+
+/* L0 to G3 of DR7: any breakpoint enabled. */
+#define DR7_ENABLED	0xffUL
+
+int khv_host_probe(void)
+{
+	/*
+	 * With FRED, INT 2 is not an NMI: the event type in the stack frame
+	 * says software interrupt and the kernel panics on it.
+	 */
+	if (khv_host_fred()) {
+		pr_err("khv: FRED event delivery is on and NMIs cannot be handed back to the host; boot with fred=off\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+void khv_host_save(struct khv_host_state *host)
+{
+	savesegment(ds, host->ds);
+	savesegment(es, host->es);
+	savesegment(fs, host->fs);
+	savesegment(gs, host->gs);
+	rdmsrl(MSR_FS_BASE, host->fs_base);
+	rdmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	asm volatile("mov %%db7, %0" : "=r" (host->dr7));
+	if (unlikely(host->dr7 & DR7_ENABLED)) {
+		asm volatile("mov %%db0, %0" : "=r" (host->dr[0]));
+		asm volatile("mov %%db1, %0" : "=r" (host->dr[1]));
+		asm volatile("mov %%db2, %0" : "=r" (host->dr[2]));
+		asm volatile("mov %%db3, %0" : "=r" (host->dr[3]));
+		asm volatile("mov %%db6, %0" : "=r" (host->dr6));
+		/* No host breakpoint may fire on guest addresses. */
+		asm volatile("mov %0, %%db7" : : "r" (0UL));
+	}
+}
+
+/*
+ * Load TR with its proper limit. LTR wants a descriptor that is not busy and
+ * marks it, and the kernel's GDT is read-only: so from a copy.
+ */
+static void reload_tr(const struct desc_ptr *gdt)
+{
+	struct desc_struct copy[GDT_ENTRIES];
+	struct desc_ptr own = { .size = sizeof(copy) - 1, .address = (unsigned long)copy };
+	struct ldttss_desc *tss = (void *)&copy[GDT_ENTRY_TSS];
+
+	memcpy(copy, (const void *)gdt->address, sizeof(copy));
+	tss->type = DESC_TSS;
+	native_load_gdt(&own);
+	asm volatile("ltr %w0" : : "q" (GDT_ENTRY_TSS * 8) : "memory");
+	native_load_gdt(gdt);
+}
+
+/*
+ * VM exit leaves the GDT's limit at 0xffff and the TSS's at 0x67, which hides the
+ * I/O bitmap. A task that has one needs it back now; for others the kernel's
+ * own flag makes the context switch to such a task repair it.
+ */
+static void restore_table_limits(void)
+{
+	struct desc_ptr gdt;
+
+	store_gdt(&gdt);
+	gdt.size = GDT_SIZE - 1;
+	native_load_gdt(&gdt);
+	if (unlikely(test_thread_flag(TIF_IO_BITMAP)))
+		reload_tr(&gdt);
+	else
+		this_cpu_write(__tss_limit_invalid, true);
+}
+
+void khv_host_restore(struct khv_host_state *host)
+{
+	/*
+	 * VM exit loads null selectors, since the host fields may not hold user
+	 * ones ("SDM, Checks on Host Segment and Descriptor-Table Registers").
+	 * 64-bit user space runs with null ones, so this is rarely taken.
+	 */
+	if (unlikely(host->ds | host->es | host->fs | host->gs)) {
+		loadsegment(ds, host->ds);
+		loadsegment(es, host->es);
+		if (host->fs) {
+			loadsegment(fs, host->fs);
+			wrmsrl(MSR_FS_BASE, host->fs_base);
+		}
+		if (host->gs)
+			load_gs_index(host->gs);
+	}
+	wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+
+	restore_table_limits();
+
+	if (unlikely(host->dr7 & DR7_ENABLED)) {
+		asm volatile("mov %0, %%db0" : : "r" (host->dr[0]));
+		asm volatile("mov %0, %%db1" : : "r" (host->dr[1]));
+		asm volatile("mov %0, %%db2" : : "r" (host->dr[2]));
+		asm volatile("mov %0, %%db3" : : "r" (host->dr[3]));
+		asm volatile("mov %0, %%db6" : : "r" (host->dr6));
+		asm volatile("mov %0, %%db7" : : "r" (host->dr7));
+	}
+}
+
+/*
+ * The event that ended the guest run is not pending any more; the IDT's gate is
+ * the host's own handler with its own stack, and its IRET unblocks NMIs again.
+ */
+void khv_host_nmi(void)
+{
+	asm volatile("int $2" : : : "memory", "cc");
+}
+
+void khv_host_machine_check(void)
+{
+	asm volatile("int $18" : : : "memory", "cc");
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What khv borrows from the host kernel and the host CPU, and hands back.
+ *
+ * host.c: segment, debug and table registers around a region, host events that
+ * arrive as VM exits. vmxon.c: who owns VMX. mitigate.c: speculation.
+ * The vendor folders call these; nothing here knows of guests.
+ */
+#ifndef KHV_HOST_HOST_H
+#define KHV_HOST_HOST_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+/**
+ * struct khv_host_state - host registers that a VM exit does not bring back
+ * @ds: selectors; user space of a 32-bit task may have them non-zero
+ * @kernel_gs_base: user's GS base while in the kernel
+ * @fs_base: goes to the VMCS and comes back by itself
+ * @dr: valid while @dr7 has a breakpoint enabled
+ */
+struct khv_host_state {
+	u16 ds, es, fs, gs;
+	u64 fs_base, kernel_gs_base;
+	unsigned long dr[4], dr6, dr7;
+};
+
+/* 0 when this kernel's entry code lets a module hand NMIs back, else -errno after a message (FRED). */
+int khv_host_probe(void);
+
+/* Around the open region; interrupts off, no sleeping. */
+void khv_host_save(struct khv_host_state *host);
+void khv_host_restore(struct khv_host_state *host);
+
+/* Deliver an event that ended a guest run to the host's own handler. Interrupts off. */
+void khv_host_nmi(void);
+void khv_host_machine_check(void);
+
+/*
+ * work.c: what the kernel wants done before the task goes back to user space
+ * or into a guest (reschedule, task work, notifications). Sleeps. 0, or -EINTR
+ * when a signal is pending.
+ */
+int khv_host_work(void);
+
+/* vmxon.c. A VMCS as the owner tracks it: which CPU caches it, and whether it is launched. */
+struct khv_vmcs {
+	void *va;
+	u64 pa;
+	int cpu;		/* CPU that may have it cached, or -1 */
+	bool launched;
+	struct list_head node;	/* in that CPU's list; interrupts off */
+};
+
+enum khv_vmx_mode {
+	KHV_VMX_AUTO,
+	KHV_VMX_EXCLUSIVE,
+	KHV_VMX_PER_RUN,
+};
+
+/*
+ * @revision: of the VMXON region (IA32_VMX_BASIC). @mode: as the administrator
+ * asked. 0 or -errno after a message: -EOPNOTSUPP when exclusive is forced on a
+ * kernel that keeps CR4's shadow to itself.
+ */
+int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode);
+void khv_vmxon_exit(void);
+
+/* VMs come and go: VMX stays on, in exclusive mode, only while there is one. */
+void khv_vmxon_get(void);
+void khv_vmxon_put(void);
+
+/*
+ * Own VMX on this CPU with @vmcs current. Preemption off; interrupts on before
+ * and off after success. 0, -EBUSY when another has VMX on, -EIO when VMXON failed.
+ */
+int khv_vmxon_enter(struct khv_vmcs *vmcs);
+/* Reverse; leaves interrupts off. */
+void khv_vmxon_leave(struct khv_vmcs *vmcs);
+/* True when interrupts may be enabled inside the region. */
+bool khv_vmxon_may_take_irqs(void);
+/* Make no CPU remember @vmcs. May sleep. */
+void khv_vmxon_forget(struct khv_vmcs *vmcs);
+/* "exclusive" or "per-run": the mode that new regions get. */
+const char *khv_vmxon_mode_name(void);
+
+/* mitigate.c */
+
+struct khv_mitigations {
+	bool spec_ctrl;		/* MSR_IA32_SPEC_CTRL exists: keep guest's and host's apart */
+	bool ibpb;		/* barrier when another VM's vCPU comes to this CPU */
+	bool l1d_flush;		/* L1TF: empty the L1D before the first entry of a region */
+	bool clear_buffers;	/* MDS, TAA, MMIO stale data: VERW before each entry */
+};
+extern struct khv_mitigations khv_mitigations;
+
+int khv_mitigate_init(void);
+void khv_mitigate_exit(void);
+/* Before the first entry of a region: IBPB if @owner differs from the CPU's last, L1D flush. Interrupts off. */
+void khv_mitigate_enter(const void *owner);
+/* @owner's memory is about to be reused: no CPU may think it is still its last owner. */
+void khv_mitigate_forget(const void *owner);
+
+#endif

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_RUN: the loop around guest entries, halting, and waking.
+ *
+ * A region is the time in which preemption is off and the CPU carries guest
+ * state. Exits that need neither sleep nor user are handled inside it; for the
+ * others it ends first. docs/requests.md argues the barriers.
+ */
+#include <linux/interrupt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+#include <linux/swait.h>
+#include <asm/fpu/api.h>
+#include KHV_ENTRY_HEADER
+
+#include "host/host.h"
+#include "vm/vm.h"
+#include "x86/regs_inline.h"
+
+/* Requests that are served without ending the region. */
+#define REGION_REQUESTS	(BIT(KHV_REQ_EVENT) | BIT(KHV_REQ_TLB_FLUSH) | BIT(KHV_REQ_APIC_TIMER))
+
+void khv_vcpu_kick(struct khv_vcpu *vcpu)
+{
+	struct task_struct *task;
+
+	/* Pairs with prepare_to_swait() in sleep_halted(): the request, then the queue. */
+	smp_mb();
+	if (swait_active(&vcpu->wq))
+		swake_up_one(&vcpu->wq);
+	if (READ_ONCE(vcpu->mode) != KHV_IN_GUEST)
+		return;
+	/*
+	 * In the guest, @task cannot leave its CPU. If that is over by now, the
+	 * interrupt that kick_process() sends is only spurious; RCU keeps the
+	 * task's memory. On our own CPU it sends none: whoever interrupted the
+	 * region returns to it, and the requests are looked at before entry.
+	 */
+	rcu_read_lock();
+	task = rcu_dereference(vcpu->task);
+	if (task)
+		kick_process(task);
+	rcu_read_unlock();
+}
+
+void khv_vm_request_all(struct khv_vm *vm, enum khv_request req)
+{
+	struct khv_vcpu *vcpu;
+	unsigned int i;
+
+	khv_for_each_vcpu(i, vcpu, vm)
+		khv_vcpu_request_kick(vcpu, req);
+}
+
+int khv_internal_error(struct khv_vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data)
+{
+	struct kvm_run *run = vcpu->run;
+	unsigned int i;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = suberror;
+	run->internal.ndata = ndata;
+	for (i = 0; i < ndata && i < ARRAY_SIZE(run->internal.data); i++)
+		run->internal.data[i] = data[i];
+	return EXIT_TO_USER;
+}
+
+/* All reasons to stay out of the guest that are not served in place. */
+static __always_inline bool must_leave(struct khv_vcpu *vcpu)
+{
+	return (READ_ONCE(vcpu->requests) & ~REGION_REQUESTS) ||
+	       xfer_to_guest_mode_work_pending() || khv_softirq_pending();
+}
+
+/* Serve what can be served in place. False when the region must end. */
+static bool serve_requests(struct khv_vcpu *vcpu)
+{
+	if (khv_request_take(vcpu, KHV_REQ_TLB_FLUSH))
+		khv_hw->flush_tlb(vcpu);
+	if (khv_request_take(vcpu, KHV_REQ_APIC_TIMER))
+		khv_lapic_timer_work(vcpu);
+	if (khv_request_take(vcpu, KHV_REQ_EVENT)) {
+		if (vcpu->lapic && khv_lapic_init_sipi_pending(vcpu)) {
+			khv_request(vcpu, KHV_REQ_MP_STATE);
+			return false;
+		}
+		khv_events_inject(vcpu);
+	}
+	return !(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS);
+}
+
+static int enter_loop(struct khv_vcpu *vcpu)
+{
+	int r;
+
+	/*
+	 * From here on whoever makes a request sends an interrupt, too; full
+	 * barrier between the mode and the look at the requests. The mode stays
+	 * through exits handled here, since an interrupt that comes meanwhile
+	 * is pending at the next entry and ends it at once.
+	 */
+	smp_store_mb(vcpu->mode, KHV_IN_GUEST);
+	do {
+		r = RESUME_GUEST;
+		if (unlikely(must_leave(vcpu)))
+			break;
+		if (READ_ONCE(vcpu->requests) && !serve_requests(vcpu))
+			break;
+		r = khv_hw->run(vcpu);
+	} while (r == RESUME_GUEST);
+	smp_store_release(&vcpu->mode, KHV_OUTSIDE_GUEST);
+	return r;
+}
+
+/* Run the guest until an exit that the region cannot handle. */
+static int run_region(struct khv_vcpu *vcpu)
+{
+	int r;
+
+	preempt_disable();
+	kernel_fpu_begin_mask(0);
+	r = khv_hw->region_enter(vcpu);
+	if (likely(!r)) {
+		vcpu->cpu = smp_processor_id();
+		khv_xstate_load(vcpu);
+		r = enter_loop(vcpu);
+		khv_xstate_save(vcpu);
+		khv_hw->region_leave(vcpu);
+	}
+	kernel_fpu_end();
+	preempt_enable();
+	return r;
+}
+
+bool khv_vcpu_has_work(struct khv_vcpu *vcpu)
+{
+	struct khv_events *ev = &vcpu->events;
+
+	if (READ_ONCE(vcpu->requests) & (BIT(KHV_REQ_VM_DEAD) | BIT(KHV_REQ_TRIPLE_FAULT) |
+					 BIT(KHV_REQ_APIC_TIMER) | BIT(KHV_REQ_MP_STATE)))
+		return true;
+	if (vcpu->lapic && khv_lapic_init_sipi_pending(vcpu))
+		return true;
+	if (READ_ONCE(vcpu->mp_state) != KVM_MP_STATE_HALTED)
+		return false;
+	if (ev->active.kind != KHV_EVENT_NONE || ev->exception.kind != KHV_EVENT_NONE)
+		return true;
+	if ((ev->nmi_pending || atomic_read(&ev->nmi_queued)) && !khv_hw->nmi_blocked(vcpu))
+		return true;
+	return khv_interrupt_allowed(vcpu) && khv_interrupt_pending(vcpu);
+}
+
+/* Sleep until there is a reason to run. 0 or -EINTR. */
+static int sleep_halted(struct khv_vcpu *vcpu)
+{
+	/* Read what has_work() asks about before sleeping, not between the two. */
+	khv_rflags(vcpu);
+	khv_hw->interrupt_shadow(vcpu);
+
+	if (swait_event_interruptible_exclusive(vcpu->wq, khv_vcpu_has_work(vcpu)))
+		return -EINTR;
+	return 0;
+}
+
+/* A vCPU that is not runnable waits here. RESUME_GUEST once it is, or -errno. */
+static int wait_runnable(struct khv_vcpu *vcpu)
+{
+	int r = sleep_halted(vcpu);
+
+	if (r)
+		return r;
+	if (khv_request_take(vcpu, KHV_REQ_APIC_TIMER))
+		khv_lapic_timer_work(vcpu);
+	khv_request_take(vcpu, KHV_REQ_MP_STATE);
+	if (vcpu->lapic && khv_lapic_init_sipi_pending(vcpu))
+		khv_lapic_accept_events(vcpu);
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && khv_vcpu_has_work(vcpu)) {
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		khv_request(vcpu, KHV_REQ_EVENT);
+	}
+	return RESUME_GUEST;
+}
+
+/* Requests that need sleep, or the client. enum khv_result or -errno. */
+static int slow_requests(struct khv_vcpu *vcpu)
+{
+	if (!(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS))
+		return RESUME_GUEST;
+	if (test_bit(KHV_REQ_VM_DEAD, &vcpu->requests))
+		return -EIO;
+	if (khv_request_take(vcpu, KHV_REQ_TRIPLE_FAULT)) {
+		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+		return EXIT_TO_USER;
+	}
+	if (khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE))
+		khv_pvclock_update(vcpu);
+	if (khv_request_take(vcpu, KHV_REQ_MP_STATE) && vcpu->lapic)
+		khv_lapic_accept_events(vcpu);
+	return RESUME_GUEST;
+}
+
+static int run_loop(struct khv_vcpu *vcpu)
+{
+	struct khv_vm *vm = vcpu->vm;
+	int r;
+
+	for (;;) {
+		r = slow_requests(vcpu);
+		if (r != RESUME_GUEST)
+			return r;
+		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
+			srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
+			r = wait_runnable(vcpu);
+			vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
+			if (r != RESUME_GUEST)
+				return r;
+			continue;
+		}
+
+		srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
+		r = run_region(vcpu);
+		vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
+		if (r == EXIT_SLOW)
+			r = khv_hw->handle_exit(vcpu);
+		if (r != RESUME_GUEST)
+			return r;
+
+		if (xfer_to_guest_mode_work_pending()) {
+			srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
+			r = khv_host_work();
+			vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
+			if (r)
+				return r;
+		}
+	}
+}
+
+/* The client's signal mask holds while the guest runs. */
+static void sigset_enter(struct khv_vcpu *vcpu)
+{
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
+}
+
+static void sigset_leave(struct khv_vcpu *vcpu)
+{
+	if (!vcpu->sigset_active)
+		return;
+	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	sigemptyset(&current->real_blocked);
+}
+
+/* For clients that inject interrupts themselves (no in-kernel local APIC). */
+static void report_interrupt_state(struct khv_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (vcpu->lapic)
+		return;
+	run->if_flag = !!(khv_rflags(vcpu) & X86_EFLAGS_IF);
+	run->ready_for_interrupt_injection = vcpu->events.ext_vector < 0 &&
+					     khv_interrupt_allowed(vcpu);
+	run->cr8 = khv_read_cr8(vcpu);
+	run->apic_base = vcpu->msrs.apic_base;
+}
+
+static int run_prepared(struct khv_vcpu *vcpu)
+{
+	int (*complete)(struct khv_vcpu *vcpu) = vcpu->complete_user;
+	int r;
+
+	if (complete) {
+		vcpu->complete_user = NULL;
+		r = complete(vcpu);
+		if (r != RESUME_GUEST)
+			return r;
+	}
+	if (READ_ONCE(vcpu->run->immediate_exit))
+		return -EINTR;
+	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
+		/* As KVM does it: wait for the start-up IPI, then let the client try again. */
+		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+		r = wait_runnable(vcpu);
+		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+		return r < 0 ? r : -EAGAIN;
+	}
+	return run_loop(vcpu);
+}
+
+int khv_vcpu_run(struct khv_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	int r;
+
+	lockdep_assert_held(&vcpu->lock);
+
+	/* Register synchronisation through kvm_run is not offered. */
+	if (READ_ONCE(run->kvm_valid_regs) || READ_ONCE(run->kvm_dirty_regs))
+		return -EINVAL;
+
+	rcu_assign_pointer(vcpu->task, current);
+	vcpu->has_run = true;
+	sigset_enter(vcpu);
+	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+	run->exit_reason = KVM_EXIT_UNKNOWN;
+	r = run_prepared(vcpu);
+	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+	if (r == -EINTR)
+		run->exit_reason = KVM_EXIT_INTR;
+	report_interrupt_state(vcpu);
+	sigset_leave(vcpu);
+	rcu_assign_pointer(vcpu->task, NULL);
+	return r;
+}

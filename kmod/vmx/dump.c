@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VMCS in the log, for a failed entry or an exit that khv does not know.
+ */
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+
+#include "vmx/vmx.h"
+
+struct dump_field {
+	const char *name;
+	u32 field;
+};
+
+#define F(name) { #name, name }
+
+static const struct dump_field fields[] = {
+	F(GUEST_CR0), F(CR0_READ_SHADOW), F(GUEST_CR3), F(GUEST_CR4), F(CR4_READ_SHADOW),
+	F(GUEST_IA32_EFER), F(GUEST_IA32_PAT), F(GUEST_RIP), F(GUEST_RSP), F(GUEST_RFLAGS),
+	F(GUEST_DR7), F(GUEST_IA32_DEBUGCTL), F(GUEST_INTERRUPTIBILITY_INFO),
+	F(GUEST_ACTIVITY_STATE), F(GUEST_PENDING_DBG_EXCEPTIONS), F(VMCS_LINK_POINTER),
+	F(GUEST_PDPTR0), F(GUEST_PDPTR1), F(GUEST_PDPTR2), F(GUEST_PDPTR3),
+	F(GUEST_GDTR_BASE), F(GUEST_GDTR_LIMIT), F(GUEST_IDTR_BASE), F(GUEST_IDTR_LIMIT),
+	F(HOST_CR0), F(HOST_CR3), F(HOST_CR4), F(HOST_IA32_EFER), F(HOST_IA32_PAT),
+	F(HOST_RIP), F(HOST_RSP), F(HOST_CS_SELECTOR), F(HOST_SS_SELECTOR), F(HOST_TR_SELECTOR),
+	F(HOST_FS_BASE), F(HOST_GS_BASE), F(HOST_TR_BASE), F(HOST_GDTR_BASE), F(HOST_IDTR_BASE),
+	F(HOST_IA32_SYSENTER_CS), F(HOST_IA32_SYSENTER_ESP), F(HOST_IA32_SYSENTER_EIP),
+	F(PIN_BASED_VM_EXEC_CONTROL), F(CPU_BASED_VM_EXEC_CONTROL), F(SECONDARY_VM_EXEC_CONTROL),
+	F(VM_ENTRY_CONTROLS), F(VM_EXIT_CONTROLS), F(EXCEPTION_BITMAP), F(EPT_POINTER),
+	F(VM_ENTRY_INTR_INFO_FIELD), F(VM_ENTRY_EXCEPTION_ERROR_CODE), F(VM_ENTRY_INSTRUCTION_LEN),
+	F(VM_EXIT_REASON), F(EXIT_QUALIFICATION), F(VM_EXIT_INTR_INFO), F(VM_EXIT_INTR_ERROR_CODE),
+	F(VM_EXIT_INSTRUCTION_LEN), F(IDT_VECTORING_INFO_FIELD), F(IDT_VECTORING_ERROR_CODE),
+	F(VM_INSTRUCTION_ERROR), F(GUEST_PHYSICAL_ADDRESS), F(GUEST_LINEAR_ADDRESS),
+};
+
+#define S(name) { #name, GUEST_##name##_SELECTOR }
+
+static const struct dump_field segments[] = {
+	S(ES), S(CS), S(SS), S(DS), S(FS), S(GS), S(LDTR), S(TR),
+};
+
+static void dump_segment(const struct dump_field *s)
+{
+	/* The four fields of a segment are numbered alike in their groups. */
+	u32 n = s->field - GUEST_ES_SELECTOR;
+
+	pr_err("khv:   %-4s selector %#06llx base %#llx limit %#llx access %#llx\n", s->name,
+	       khv_vmread(s->field), khv_vmread(GUEST_ES_BASE + n),
+	       khv_vmread(GUEST_ES_LIMIT + n), khv_vmread(GUEST_ES_AR_BYTES + n));
+}
+
+void khv_vmx_dump(struct khv_vcpu *vcpu)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 60 * HZ, 3);
+	unsigned int i;
+
+	if (!__ratelimit(&limit))
+		return;
+	if (khv_vmx_access_begin(vcpu)) {
+		pr_err("khv: VMCS of vCPU %d, task %d:\n", vcpu->id, task_pid_nr(current));
+		for (i = 0; i < ARRAY_SIZE(fields); i++)
+			pr_err("khv:   %-28s %#llx\n", fields[i].name,
+			       khv_vmread(fields[i].field));
+		for (i = 0; i < ARRAY_SIZE(segments); i++)
+			dump_segment(&segments[i]);
+	}
+	khv_vmx_access_end(vcpu);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * VM entry and exit: swaps the general registers, nothing else.
+ *
+ * All other guest and host state is in the VMCS or was loaded by C code before.
+ * Runs with interrupts off; an NMI may come at any instruction up to the entry.
+ */
+#include <linux/linkage.h>
+#include <asm/asm.h>
+#include <asm/cpufeatures.h>
+#include <asm/nospec-branch.h>
+
+#include "vmx/enter.h"
+
+#define GPR(n)	((n) * 8)
+
+	.text
+
+/*
+ * int khv_vmx_enter(u64 *gpr, u64 *host_rsp, unsigned long flags,
+ *		     u64 host_spec_ctrl, u64 guest_spec_ctrl)
+ *
+ * @gpr: sixteen registers in encoding order; RSP's slot is not used
+ * @host_rsp: what HOST_RSP of the current VMCS holds; updated when it differs
+ * @flags: bit KHV_ENTER_LAUNCHED: VMRESUME; KHV_ENTER_VERW: clear CPU buffers;
+ *	KHV_ENTER_SPEC_CTRL: the two last arguments differ and are to be switched
+ *
+ * 0 after a VM exit, KHV_ENTER_VMFAIL when the instruction failed,
+ * KHV_ENTER_FAULT when it faulted (VMX is off).
+ */
+SYM_FUNC_START(khv_vmx_enter)
+	push	%rbp
+	push	%r15
+	push	%r14
+	push	%r13
+	push	%r12
+	push	%rbx
+	push	%rdx			/* flags, for the way back */
+	push	%rcx			/* the host's SPEC_CTRL */
+	push	%rdi			/* gpr */
+
+	/* Once written it stays, unless another stack depth calls us. */
+	cmp	%rsp, (%rsi)
+	je	1f
+	mov	%rsp, (%rsi)
+	mov	$KHV_HOST_RSP, %eax
+	vmwrite	%rsp, %rax
+1:
+	bt	$KHV_ENTER_SPEC_CTRL, %edx
+	jnc	2f
+	mov	%edx, %ebx
+	mov	$KHV_MSR_SPEC_CTRL, %ecx
+	mov	%r8d, %eax
+	xor	%edx, %edx
+	wrmsr
+	mov	%ebx, %edx
+2:
+	/* Neither MOV nor VERW touches CF; BT leaves ZF alone. */
+	test	$(1 << KHV_ENTER_VERW), %edx
+	bt	$KHV_ENTER_LAUNCHED, %edx
+
+	mov	GPR(0)(%rdi), %rax
+	mov	GPR(1)(%rdi), %rcx
+	mov	GPR(2)(%rdi), %rdx
+	mov	GPR(3)(%rdi), %rbx
+	mov	GPR(5)(%rdi), %rbp
+	mov	GPR(6)(%rdi), %rsi
+	mov	GPR(8)(%rdi), %r8
+	mov	GPR(9)(%rdi), %r9
+	mov	GPR(10)(%rdi), %r10
+	mov	GPR(11)(%rdi), %r11
+	mov	GPR(12)(%rdi), %r12
+	mov	GPR(13)(%rdi), %r13
+	mov	GPR(14)(%rdi), %r14
+	mov	GPR(15)(%rdi), %r15
+	mov	GPR(7)(%rdi), %rdi
+
+	/* The last instruction that could leave host data in the buffers is past. */
+	jz	3f
+	verw	khv_verw_sel(%rip)
+3:
+	jc	.Lresume
+.Llaunch:
+	vmlaunch
+	jmp	.Lvmfail
+.Lresume:
+	vmresume
+	/* Not reached by a VM exit: those come in below. CF or ZF says why it failed. */
+	jbe	.Lvmfail
+
+SYM_INNER_LABEL(khv_vmx_exit, SYM_L_GLOBAL)
+	/* RSP is HOST_RSP again, and so points at the saved gpr. */
+	push	%rax
+	mov	8(%rsp), %rax
+	mov	%rcx, GPR(1)(%rax)
+	mov	%rdx, GPR(2)(%rax)
+	mov	%rbx, GPR(3)(%rax)
+	mov	%rbp, GPR(5)(%rax)
+	mov	%rsi, GPR(6)(%rax)
+	mov	%rdi, GPR(7)(%rax)
+	mov	%r8, GPR(8)(%rax)
+	mov	%r9, GPR(9)(%rax)
+	mov	%r10, GPR(10)(%rax)
+	mov	%r11, GPR(11)(%rax)
+	mov	%r12, GPR(12)(%rax)
+	mov	%r13, GPR(13)(%rax)
+	mov	%r14, GPR(14)(%rax)
+	mov	%r15, GPR(15)(%rax)
+	pop	GPR(0)(%rax)
+	xor	%eax, %eax
+.Lback:
+	/* Guest values must not steer the host's speculation. */
+	xor	%ebx, %ebx
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%ebp, %ebp
+	xor	%esi, %esi
+	xor	%edi, %edi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+
+	/* Before the first RET: the guest filled the return stack buffer. */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
+			   X86_FEATURE_RSB_VMEXIT_LITE
+
+	pop	%rdi			/* gpr */
+	pop	%rcx			/* the host's SPEC_CTRL */
+	pop	%rdx			/* flags */
+	bt	$KHV_ENTER_SPEC_CTRL, %edx
+	jnc	4f
+	mov	%eax, %ebx
+	mov	%ecx, %eax
+	mov	$KHV_MSR_SPEC_CTRL, %ecx
+	xor	%edx, %edx
+	wrmsr
+	mov	%ebx, %eax
+4:
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+	RET
+
+.Lvmfail:
+	mov	$KHV_ENTER_VMFAIL, %eax
+	jmp	.Lback
+.Lfault:
+	mov	$KHV_ENTER_FAULT, %eax
+	jmp	.Lback
+
+	_ASM_EXTABLE(.Llaunch, .Lfault)
+	_ASM_EXTABLE(.Lresume, .Lfault)
+SYM_FUNC_END(khv_vmx_enter)
+
+	.section .rodata
+	.align 2
+/* VERW wants a readable selector: the kernel's data segment. */
+SYM_DATA_START_LOCAL(khv_verw_sel)
+	.word	KHV_VERW_SELECTOR
+SYM_DATA_END(khv_verw_sel)

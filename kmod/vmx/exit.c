@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What follows a VM exit: one switch for what can be handled in place, with
+ * interrupts off, and one for the rest, which may sleep and has no VMCS at hand.
+ *
+ * Each case calls the code that knows the guest's side; no logic lives here.
+ */
+#include <linux/kvm_para.h>
+
+#include "mmu/mmu.h"
+#include "vm/vm.h"
+#include "vmx/vmx.h"
+#include "x86/emulate.h"
+#include "x86/regs_inline.h"
+
+/* Exit qualification of EPT violations ("SDM, Exit Qualification for EPT Violations"). */
+#define EPT_QUAL_WRITE		BIT(1)
+#define EPT_QUAL_FETCH		BIT(2)
+#define EPT_QUAL_PERMISSIONS	(7UL << 3)
+#define EPT_QUAL_NMI_UNBLOCK	BIT(12)
+
+static int fast_exception(struct khv_vcpu *vcpu)
+{
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+
+	x->intr_info = khv_vmread(VM_EXIT_INTR_INFO);
+	khv_vmx_recover_event(vcpu, x->intr_info & INTR_INFO_UNBLOCK_NMI);
+
+	switch (x->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) {
+	case INTR_TYPE_NMI_INTR | 2:
+		khv_host_nmi();
+		return RESUME_GUEST;
+	case INTR_TYPE_HARD_EXCEPTION | 18:
+		khv_host_machine_check();
+		return RESUME_GUEST;
+	default:
+		return EXIT_SLOW;
+	}
+}
+
+static int fast_ept_violation(struct khv_vcpu *vcpu)
+{
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+
+	x->qual = khv_vmread(EXIT_QUALIFICATION);
+	x->gpa = khv_vmread(GUEST_PHYSICAL_ADDRESS);
+	khv_vmx_recover_event(vcpu, x->qual & EPT_QUAL_NMI_UNBLOCK);
+	return EXIT_SLOW;
+}
+
+/* Read what stepping over the instruction takes, while that is cheap. */
+static int slow_instruction(struct khv_vcpu *vcpu)
+{
+	khv_rip(vcpu);
+	khv_hw->insn_len(vcpu);
+	khv_vmx_get_interruptibility(vcpu);
+	return EXIT_SLOW;
+}
+
+static int slow_qualified(struct khv_vcpu *vcpu)
+{
+	to_vmx(vcpu)->exit.qual = khv_vmread(EXIT_QUALIFICATION);
+	return slow_instruction(vcpu);
+}
+
+/* MSRs whose handlers neither sleep nor need the region closed. */
+static bool fast_msr(u32 index)
+{
+	return index == MSR_IA32_TSC_DEADLINE || (index >= 0x800 && index <= 0x8ff) ||
+	       index == MSR_IA32_SPEC_CTRL || index == MSR_IA32_PRED_CMD;
+}
+
+static int fast_msr_exit(struct khv_vcpu *vcpu, bool write)
+{
+	if (!fast_msr(vcpu->regs.gpr[KHV_RCX]))
+		return slow_instruction(vcpu);
+	return write ? khv_msr_emulate_write(vcpu) : khv_msr_emulate_read(vcpu);
+}
+
+static int window_open(struct khv_vcpu *vcpu, u32 control)
+{
+	khv_vmx_close_window(to_vmx(vcpu), control);
+	khv_request(vcpu, KHV_REQ_EVENT);
+	return RESUME_GUEST;
+}
+
+int khv_vmx_exit_fast(struct khv_vcpu *vcpu)
+{
+	switch (to_vmx(vcpu)->exit.reason) {
+	case EXIT_REASON_CPUID:
+		khv_cpuid_emulate(vcpu);
+		khv_skip_insn(vcpu);
+		return RESUME_GUEST;
+	case EXIT_REASON_MSR_WRITE:
+		return fast_msr_exit(vcpu, true);
+	case EXIT_REASON_MSR_READ:
+		return fast_msr_exit(vcpu, false);
+	case EXIT_REASON_EXTERNAL_INTERRUPT:
+		return khv_hw->region_irq_window(vcpu) ? RESUME_GUEST : EXIT_SLOW;
+	case EXIT_REASON_INTERRUPT_WINDOW:
+		return window_open(vcpu, CPU_BASED_INTR_WINDOW_EXITING);
+	case EXIT_REASON_NMI_WINDOW:
+		return window_open(vcpu, CPU_BASED_NMI_WINDOW_EXITING);
+	case EXIT_REASON_EXCEPTION_NMI:
+		return fast_exception(vcpu);
+	case EXIT_REASON_EPT_VIOLATION:
+		return fast_ept_violation(vcpu);
+	case EXIT_REASON_EPT_MISCONFIG:
+	case EXIT_REASON_TASK_SWITCH:
+		khv_vmx_recover_event(vcpu, false);
+		return slow_qualified(vcpu);
+	case EXIT_REASON_IO_INSTRUCTION:
+	case EXIT_REASON_CR_ACCESS:
+	case EXIT_REASON_DR_ACCESS:
+		return slow_qualified(vcpu);
+	default:
+		return slow_instruction(vcpu);
+	}
+}
+
+static int unexpected(struct khv_vcpu *vcpu)
+{
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+	u64 data[] = { x->reason, raw_smp_processor_id(), x->intr_info };
+
+	khv_vmx_dump(vcpu);
+	return khv_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
+				  ARRAY_SIZE(data), data);
+}
+
+static int handle_ept_violation(struct khv_vcpu *vcpu)
+{
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+	u32 access = 0;
+	int r;
+
+	if (x->qual & EPT_QUAL_WRITE)
+		access |= KHV_ACCESS_WRITE;
+	if (x->qual & EPT_QUAL_FETCH)
+		access |= KHV_ACCESS_FETCH;
+	if (x->qual & EPT_QUAL_PERMISSIONS)
+		access |= KHV_ACCESS_PRESENT;
+	r = khv_mmu_fault(vcpu, x->gpa, access);
+	if (r != KHV_FAULT_EMULATE)
+		return r;
+	if (vcpu->events.active.kind != KHV_EVENT_NONE) {
+		/* An event whose delivery touches a device: there is no instruction to emulate. */
+		u64 data[] = { vcpu->events.active.vector, x->reason, x->qual, x->gpa };
+
+		return khv_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV,
+					  ARRAY_SIZE(data), data);
+	}
+	return khv_emulate_insn(vcpu, x->gpa);
+}
+
+static int handle_io(struct khv_vcpu *vcpu)
+{
+	u64 qual = to_vmx(vcpu)->exit.qual;
+
+	if (qual & BIT(4))
+		return khv_emulate_insn(vcpu, KHV_INVALID_GPA);
+	return khv_emulate_pio(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3));
+}
+
+/* Finish an instruction that either worked or earned a #GP. */
+static int gp_or_skip(struct khv_vcpu *vcpu, int fault)
+{
+	if (fault)
+		khv_queue_gp(vcpu);
+	else
+		khv_skip_insn(vcpu);
+	return RESUME_GUEST;
+}
+
+static int write_cr(struct khv_vcpu *vcpu, unsigned int cr, u64 val)
+{
+	if (!khv_64bit_code(vcpu))
+		val = (u32)val;
+	switch (cr) {
+	case 0:
+		return khv_write_cr0(vcpu, val);
+	case 3:
+		return khv_write_cr3(vcpu, val);
+	case 4:
+		return khv_write_cr4(vcpu, val);
+	default:
+		return khv_write_cr8(vcpu, val);
+	}
+}
+
+static int handle_cr(struct khv_vcpu *vcpu)
+{
+	u64 qual = to_vmx(vcpu)->exit.qual;
+	unsigned int cr = qual & 15, gpr = (qual >> 8) & 15;
+	u64 cr0;
+
+	switch ((qual >> 4) & 3) {
+	case 0:		/* MOV to CR */
+		return gp_or_skip(vcpu, write_cr(vcpu, cr, khv_gpr(vcpu, gpr)));
+	case 1:		/* MOV from CR: only CR8 exits */
+		khv_set_gpr(vcpu, gpr, cr == 3 ? khv_cr3(vcpu) : khv_read_cr8(vcpu));
+		return gp_or_skip(vcpu, 0);
+	case 2:		/* CLTS */
+		return gp_or_skip(vcpu, khv_write_cr0(vcpu, khv_cr0(vcpu) & ~(u64)X86_CR0_TS));
+	default:	/* LMSW loads the low four bits and cannot clear PE */
+		cr0 = (khv_cr0(vcpu) & ~0xeULL) | ((qual >> 16) & 15);
+		return gp_or_skip(vcpu, khv_write_cr0(vcpu, cr0));
+	}
+}
+
+static int handle_dr(struct khv_vcpu *vcpu)
+{
+	u64 qual = to_vmx(vcpu)->exit.qual, val;
+	unsigned int dr = qual & 7, gpr = (qual >> 8) & 15;
+	int r;
+
+	if (qual & BIT(4)) {
+		r = khv_read_dr(vcpu, dr, &val);
+		if (!r)
+			khv_set_gpr(vcpu, gpr, val);
+	} else {
+		val = khv_gpr(vcpu, gpr);
+		r = khv_write_dr(vcpu, dr, khv_64bit_code(vcpu) ? val : (u32)val);
+	}
+	if (r == 2) {
+		khv_queue_ud(vcpu);
+		return RESUME_GUEST;
+	}
+	return gp_or_skip(vcpu, r);
+}
+
+static int handle_xsetbv(struct khv_vcpu *vcpu)
+{
+	u64 val = (u32)vcpu->regs.gpr[KHV_RAX] | vcpu->regs.gpr[KHV_RDX] << 32;
+
+	/* CPL is the hardware's check, before the exit. */
+	return gp_or_skip(vcpu, (u32)vcpu->regs.gpr[KHV_RCX] != 0 || khv_write_xcr0(vcpu, val));
+}
+
+static int handle_hypercall(struct khv_vcpu *vcpu)
+{
+	vcpu->regs.gpr[KHV_RAX] = khv_vmx_get_cpl(vcpu) ? -(u64)KVM_EPERM : -(u64)KVM_ENOSYS;
+	return gp_or_skip(vcpu, 0);
+}
+
+static int undefined(struct khv_vcpu *vcpu)
+{
+	khv_queue_ud(vcpu);
+	return RESUME_GUEST;
+}
+
+static int handle_hlt(struct khv_vcpu *vcpu)
+{
+	khv_skip_insn(vcpu);
+	if (vcpu->lapic) {
+		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		return RESUME_GUEST;
+	}
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return EXIT_TO_USER;
+}
+
+static int handle_triple_fault(struct khv_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return EXIT_TO_USER;
+}
+
+int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
+{
+	switch (to_vmx(vcpu)->exit.reason) {
+	case EXIT_REASON_EXTERNAL_INTERRUPT:
+		return RESUME_GUEST;	/* the end of the region let it in */
+	case EXIT_REASON_EPT_VIOLATION:
+		return handle_ept_violation(vcpu);
+	case EXIT_REASON_IO_INSTRUCTION:
+		return handle_io(vcpu);
+	case EXIT_REASON_MSR_READ:
+		return khv_msr_emulate_read(vcpu);
+	case EXIT_REASON_MSR_WRITE:
+		return khv_msr_emulate_write(vcpu);
+	case EXIT_REASON_HLT:
+		return handle_hlt(vcpu);
+	case EXIT_REASON_CR_ACCESS:
+		return handle_cr(vcpu);
+	case EXIT_REASON_DR_ACCESS:
+		return handle_dr(vcpu);
+	case EXIT_REASON_XSETBV:
+		return handle_xsetbv(vcpu);
+	case EXIT_REASON_VMCALL:
+		return handle_hypercall(vcpu);
+	case EXIT_REASON_RDPMC:
+		return gp_or_skip(vcpu, 1);
+	case EXIT_REASON_INVD:
+	case EXIT_REASON_WBINVD:
+		/* Guest memory is write-back and coherent: nothing to do. */
+		return gp_or_skip(vcpu, 0);
+	case EXIT_REASON_TRIPLE_FAULT:
+		return handle_triple_fault(vcpu);
+	case EXIT_REASON_MWAIT_INSTRUCTION:
+	case EXIT_REASON_MONITOR_INSTRUCTION:
+	case EXIT_REASON_VMCLEAR:
+	case EXIT_REASON_VMLAUNCH:
+	case EXIT_REASON_VMPTRLD:
+	case EXIT_REASON_VMPTRST:
+	case EXIT_REASON_VMREAD:
+	case EXIT_REASON_VMRESUME:
+	case EXIT_REASON_VMWRITE:
+	case EXIT_REASON_VMOFF:
+	case EXIT_REASON_VMON:
+	case EXIT_REASON_INVEPT:
+	case EXIT_REASON_INVVPID:
+	case EXIT_REASON_VMFUNC:
+	case EXIT_REASON_ENCLS:
+		return undefined(vcpu);
+	default:
+		return unexpected(vcpu);
+	}
+}

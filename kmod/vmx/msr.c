@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MSRs that VMX does not switch by itself, those that live in the VMCS, and
+ * the bitmap that says which the guest reaches without an exit.
+ *
+ * The SYSCALL registers and TSC_AUX are loaded for a region only where the
+ * guest's value differs from the host's; KERNEL_GS_BASE always, since the
+ * guest may change it unseen.
+ */
+#include <linux/bitops.h>
+#include <linux/percpu.h>
+#include <asm/msr.h>
+
+#include "vm/vm.h"
+#include "vmx/vmx.h"
+#include "x86/regs_inline.h"
+
+/* The host's values of what is switched, the same on every CPU but for TSC_AUX. */
+static struct { u64 star, lstar, fmask; } host_msrs;
+static DEFINE_PER_CPU(u64, host_tsc_aux);
+
+static void read_tsc_aux(void *unused)
+{
+	u64 val;
+
+	rdmsrl(MSR_TSC_AUX, val);
+	this_cpu_write(host_tsc_aux, val);
+}
+
+void khv_vmx_msr_host_init(void)
+{
+	rdmsrl(MSR_STAR, host_msrs.star);
+	rdmsrl(MSR_LSTAR, host_msrs.lstar);
+	rdmsrl(MSR_SYSCALL_MASK, host_msrs.fmask);
+	if (khv_caps.rdtscp)
+		on_each_cpu(read_tsc_aux, NULL, 1);
+}
+
+static void pass_through(void *bitmap, u32 msr, bool write)
+{
+	/* "SDM, MSR-Bitmap Address": read low, read high, write low, write high. */
+	unsigned int nr = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x2000 : 0) + (write ? 0x4000 : 0);
+
+	__clear_bit(nr, bitmap);
+}
+
+void khv_vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
+{
+	static const u32 both[] = {
+		MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	};
+	unsigned int i;
+
+	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(both); i++) {
+		pass_through(vmx->msr_bitmap, both[i], false);
+		pass_through(vmx->msr_bitmap, both[i], true);
+	}
+	/* RDMSR of the TSC honours the offset ("SDM, Changes to Instruction Behavior"). */
+	pass_through(vmx->msr_bitmap, MSR_IA32_TSC, false);
+}
+
+static void load_if_differs(u32 msr, u64 to, u64 from)
+{
+	if (to != from)
+		wrmsrl(msr, to);
+}
+
+/* Interrupts off, first thing in a region, or again when a value changed inside it. */
+void khv_vmx_msr_load(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 *sw = vcpu->msrs.switched;
+
+	/* Without EFER.SCE, SYSCALL is #UD and its MSRs mean nothing. */
+	if (vcpu->regs.efer & EFER_SCE) {
+		load_if_differs(MSR_STAR, sw[KHV_SW_STAR], host_msrs.star);
+		load_if_differs(MSR_LSTAR, sw[KHV_SW_LSTAR], host_msrs.lstar);
+		load_if_differs(MSR_SYSCALL_MASK, sw[KHV_SW_FMASK], host_msrs.fmask);
+		vmx->syscall_msrs_loaded = true;
+	}
+	if (khv_has(vcpu, RDTSCP) || khv_has(vcpu, RDPID)) {
+		load_if_differs(MSR_TSC_AUX, sw[KHV_SW_TSC_AUX], this_cpu_read(host_tsc_aux));
+		vmx->tsc_aux_loaded = true;
+	}
+	wrmsrl(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
+	vmx->msrs_stale = false;
+}
+
+/* Reverse. khv_host_restore() brings the host's KERNEL_GS_BASE back. */
+void khv_vmx_msr_put(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 *sw = vcpu->msrs.switched;
+
+	rdmsrl(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
+	if (vmx->syscall_msrs_loaded) {
+		load_if_differs(MSR_STAR, host_msrs.star, sw[KHV_SW_STAR]);
+		load_if_differs(MSR_LSTAR, host_msrs.lstar, sw[KHV_SW_LSTAR]);
+		load_if_differs(MSR_SYSCALL_MASK, host_msrs.fmask, sw[KHV_SW_FMASK]);
+		vmx->syscall_msrs_loaded = false;
+	}
+	if (vmx->tsc_aux_loaded) {
+		load_if_differs(MSR_TSC_AUX, this_cpu_read(host_tsc_aux), sw[KHV_SW_TSC_AUX]);
+		vmx->tsc_aux_loaded = false;
+	}
+}
+
+/* A 64-bit or natural-width MSR that is a VMCS field, or 0. */
+static unsigned long msr_field(u32 index)
+{
+	switch (index) {
+	case MSR_IA32_SYSENTER_CS:
+		return GUEST_SYSENTER_CS;
+	case MSR_IA32_SYSENTER_ESP:
+		return GUEST_SYSENTER_ESP;
+	case MSR_IA32_SYSENTER_EIP:
+		return GUEST_SYSENTER_EIP;
+	case MSR_FS_BASE:
+		return GUEST_FS_BASE;
+	case MSR_GS_BASE:
+		return GUEST_GS_BASE;
+	case MSR_IA32_CR_PAT:
+		return GUEST_IA32_PAT;
+	case MSR_IA32_DEBUGCTLMSR:
+		return GUEST_IA32_DEBUGCTL;
+	default:
+		return 0;
+	}
+}
+
+int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data)
+{
+	unsigned long field = msr_field(index);
+
+	*data = 0;
+	if (!field) {
+		/* While a region is open, the CPU has the newest value. */
+		if (index != MSR_KERNEL_GS_BASE)
+			return -ENOENT;
+		if (to_vmx(vcpu)->in_region)
+			rdmsrl(MSR_KERNEL_GS_BASE, *data);
+		else
+			*data = vcpu->msrs.switched[KHV_SW_KERNEL_GS_BASE];
+		return 0;
+	}
+	if (khv_vmx_access_begin(vcpu))
+		*data = khv_vmread(field);
+	khv_vmx_access_end(vcpu);
+	return 0;
+}
+
+int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data)
+{
+	unsigned long field = msr_field(index);
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	switch (index) {
+	case MSR_STAR:
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+	case MSR_SYSCALL_MASK:
+	case MSR_TSC_AUX:
+	case MSR_KERNEL_GS_BASE:
+		/* The caller has stored the value; put it into the CPU before the next entry. */
+		vmx->msrs_stale = true;
+		return 0;
+	case MSR_IA32_DEBUGCTLMSR:
+		/* Branch records and their like are not offered. */
+		if (data & ~(u64)DEBUGCTLMSR_BTF)
+			return 1;
+		break;
+	}
+	if (!field)
+		return -ENOENT;
+	if (index == MSR_FS_BASE)
+		vmx->cached &= ~VMX_CACHE_SEG(KHV_SEG_FS);
+	if (index == MSR_GS_BASE)
+		vmx->cached &= ~VMX_CACHE_SEG(KHV_SEG_GS);
+	if (khv_vmx_access_begin(vcpu))
+		khv_vmwrite(field, data);
+	khv_vmx_access_end(vcpu);
+	return 0;
+}

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VMX as khv's vendor: life of the vendor part, regions, one entry.
+ *
+ * vmx/exit.c has what happens after an exit, vmx/regs.c and vmx/event.c the
+ * guest's state.
+ */
+#include <linux/build_bug.h>
+#include <linux/moduleparam.h>
+#include <linux/slab.h>
+#include <asm/msr.h>
+#include <asm/segment.h>
+#include <asm/vmx.h>
+
+#include "host/cr4.h"
+#include "vm/vm.h"
+#include "vmx/vmx.h"
+#include "x86/regs_inline.h"
+
+static char *vmx_mode = "auto";
+module_param(vmx_mode, charp, 0444);
+MODULE_PARM_DESC(vmx_mode, "who keeps VMX on: auto (default), exclusive (while a VM exists) or per-run (only inside a run)");
+
+static int parse_mode(enum khv_vmx_mode *mode)
+{
+	static const char * const names[] = {
+		[KHV_VMX_AUTO] = "auto",
+		[KHV_VMX_EXCLUSIVE] = "exclusive",
+		[KHV_VMX_PER_RUN] = "per-run",
+	};
+	int i = match_string(names, ARRAY_SIZE(names), vmx_mode);
+
+	if (i < 0) {
+		pr_err("khv: vmx_mode=%s is not one of auto, exclusive, per-run\n", vmx_mode);
+		return -EINVAL;
+	}
+	*mode = i;
+	return 0;
+}
+
+static int vmx_init(void)
+{
+	enum khv_vmx_mode mode;
+	int r;
+
+	static_assert(KHV_HOST_RSP == HOST_RSP);
+	static_assert(KHV_MSR_SPEC_CTRL == MSR_IA32_SPEC_CTRL);
+	static_assert(KHV_VERW_SELECTOR == __KERNEL_DS);
+	static_assert(offsetof(struct khv_regs, gpr) == 0);
+
+	r = parse_mode(&mode);
+	if (r)
+		return r;
+	khv_vmx_msr_host_init();
+	r = khv_mitigate_init();
+	if (r)
+		return r;
+	r = khv_vmxon_init(vmx_caps.revision, mode);
+	if (r) {
+		khv_mitigate_exit();
+		return r;
+	}
+	pr_info("khv: VMX, %s ownership, EPT with %s leaves%s\n", khv_vmxon_mode_name(),
+		khv_caps.ept_1g ? "4K, 2M and 1G" : khv_caps.ept_2m ? "4K and 2M" : "4K",
+		vmx_caps.vpid ? ", VPID" : "");
+	return 0;
+}
+
+static void vmx_uninit(void)
+{
+	khv_vmxon_exit();
+	khv_mitigate_exit();
+}
+
+static int vm_create(struct khv_vm *vm)
+{
+	khv_vmxon_get();
+	return 0;
+}
+
+static void vm_destroy(struct khv_vm *vm)
+{
+	khv_mitigate_forget(vm);
+	khv_vmxon_put();
+}
+
+static int vcpu_create(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx;
+	int r = -ENOMEM;
+
+	vmx = kzalloc(sizeof(*vmx), GFP_KERNEL_ACCOUNT);
+	if (!vmx)
+		return r;
+	vcpu->hw = vmx;
+	vmx->host_cpu = -1;
+	vmx->vpid = khv_vmx_vpid_alloc();
+	vmx->msr_bitmap = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vmx->msr_bitmap)
+		goto err_vpid;
+	khv_vmx_msr_bitmap_init(vmx);
+	r = khv_vmx_vmcs_alloc(&vmx->vmcs);
+	if (r)
+		goto err_bitmap;
+
+	r = -EBUSY;
+	if (khv_vmx_access_begin(vcpu)) {
+		khv_vmx_vmcs_setup(vcpu);
+		r = 0;
+	}
+	khv_vmx_access_end(vcpu);
+	if (r)
+		goto err_vmcs;
+	return 0;
+
+err_vmcs:
+	khv_vmx_vmcs_free(&vmx->vmcs);
+err_bitmap:
+	free_page((unsigned long)vmx->msr_bitmap);
+err_vpid:
+	khv_vmx_vpid_free(vmx->vpid);
+	vcpu->hw = NULL;
+	kfree(vmx);
+	return r;
+}
+
+static void vcpu_destroy(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	khv_vmx_vmcs_free(&vmx->vmcs);
+	free_page((unsigned long)vmx->msr_bitmap);
+	khv_vmx_vpid_free(vmx->vpid);
+	vcpu->hw = NULL;
+	kfree(vmx);
+}
+
+/* Host fields that may differ from one region to the next. */
+static void update_host_fields(struct vmx_vcpu *vmx)
+{
+	unsigned long cr3 = __read_cr3(), cr4 = khv_read_cr4_raw();
+
+	if (cr3 != vmx->host_cr3) {
+		vmx->host_cr3 = cr3;
+		khv_vmwrite(HOST_CR3, cr3);
+	}
+	if (cr4 != vmx->host_cr4) {
+		vmx->host_cr4 = cr4;
+		khv_vmwrite(HOST_CR4, cr4);
+	}
+}
+
+static void load_debug_registers(struct khv_vcpu *vcpu)
+{
+	u64 *dr = vcpu->regs.dr;
+
+	/* DR7 is in the VMCS; the addresses matter only when it enables one. */
+	if (likely(!(vcpu->regs.dr7 & 0xff)))
+		return;
+	asm volatile("mov %0, %%db0" : : "r" (dr[0]));
+	asm volatile("mov %0, %%db1" : : "r" (dr[1]));
+	asm volatile("mov %0, %%db2" : : "r" (dr[2]));
+	asm volatile("mov %0, %%db3" : : "r" (dr[3]));
+	asm volatile("mov %0, %%db6" : : "r" (vcpu->regs.dr6));
+	to_vmx(vcpu)->dr_loaded = true;
+}
+
+static int region_enter(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int r = khv_vmxon_enter(&vmx->vmcs);
+
+	if (r)
+		return r;
+	vmx->in_region = true;
+	khv_host_save(&vmx->host);
+	if (vmx->host_cpu != smp_processor_id()) {
+		khv_vmx_host_cpu(vmx);
+		/* Translations that this CPU kept from an earlier stay, or of another's VPID. */
+		vmx->flush = VMX_FLUSH_EPT | VMX_FLUSH_VPID;
+	}
+	if (vmx->host.fs_base != vmx->host_fs_base) {
+		vmx->host_fs_base = vmx->host.fs_base;
+		khv_vmwrite(HOST_FS_BASE, vmx->host_fs_base);
+	}
+	if (khv_mitigations.spec_ctrl)
+		rdmsrl(MSR_IA32_SPEC_CTRL, vmx->host_spec_ctrl);
+	update_host_fields(vmx);
+	khv_vmx_msr_load(vcpu);
+	load_debug_registers(vcpu);
+	khv_mitigate_enter(vcpu->vm);
+	return 0;
+}
+
+static void region_leave(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (unlikely(vmx->dr_loaded)) {
+		/* No exit for hits that the guest's DR7 takes itself: DR6 may have changed. */
+		asm volatile("mov %%db6, %0" : "=r" (vcpu->regs.dr6));
+		vmx->dr_loaded = false;
+	}
+	khv_vmx_flush_regs(vcpu);
+	khv_vmx_msr_put(vcpu);
+	khv_host_restore(&vmx->host);
+	vmx->in_region = false;
+	khv_vmxon_leave(&vmx->vmcs);
+	local_irq_enable();
+}
+
+static bool region_irq_window(struct khv_vcpu *vcpu)
+{
+	if (!khv_vmxon_may_take_irqs())
+		return false;
+	local_irq_enable();
+	/* One instruction for STI's shadow; the pending interrupt comes here. */
+	asm volatile("nop");
+	local_irq_disable();
+	/* A handler may have moved the mm to another PCID. */
+	update_host_fields(to_vmx(vcpu));
+	/* And it left its data behind. */
+	khv_mitigate_enter(vcpu->vm);
+	return true;
+}
+
+static void do_flush(struct khv_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	if (vmx->flush & VMX_FLUSH_EPT)
+		khv_invept(KHV_INVEPT_SINGLE, khv_vmread(EPT_POINTER));
+	if ((vmx->flush & VMX_FLUSH_VPID) && vmx->vpid)
+		khv_invvpid(KHV_INVVPID_SINGLE, vmx->vpid, 0);
+	vmx->flush = 0;
+}
+
+static int entry_failed(struct khv_vcpu *vcpu, u64 reason)
+{
+	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu->run->fail_entry.hardware_entry_failure_reason = reason;
+	vcpu->run->fail_entry.cpu = smp_processor_id();
+	to_vmx(vcpu)->exit.reason = reason;
+	khv_vmx_dump(vcpu);
+	return EXIT_TO_USER;
+}
+
+static int vmx_run(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 guest_spec = vcpu->msrs.spec_ctrl;
+	unsigned long flags = 0;
+	int r;
+
+	if (vcpu->regs.dirty || vmx->interruptibility_dirty)
+		khv_vmx_flush_regs(vcpu);
+	if (unlikely(vmx->msrs_stale))
+		khv_vmx_msr_load(vcpu);
+	if (unlikely(vmx->flush))
+		do_flush(vcpu, vmx);
+
+	if (vmx->vmcs.launched)
+		flags |= BIT(KHV_ENTER_LAUNCHED);
+	if (khv_mitigations.clear_buffers)
+		flags |= BIT(KHV_ENTER_VERW);
+	if (khv_mitigations.spec_ctrl && guest_spec != vmx->host_spec_ctrl)
+		flags |= BIT(KHV_ENTER_SPEC_CTRL);
+	if (vcpu->regs.cr2 != native_read_cr2())
+		native_write_cr2(vcpu->regs.cr2);
+
+	r = khv_vmx_enter(vcpu->regs.gpr, &vmx->host_rsp, flags, vmx->host_spec_ctrl, guest_spec);
+	if (unlikely(r)) {
+		if (r == KHV_ENTER_FAULT)
+			return -EIO;
+		return entry_failed(vcpu, khv_vmread(VM_INSTRUCTION_ERROR));
+	}
+	vmx->vmcs.launched = true;
+	vcpu->regs.cr2 = native_read_cr2();
+	vcpu->regs.avail = 0;
+	vmx->cached = 0;
+	vcpu->events.active.kind = KHV_EVENT_NONE;
+	vcpu->exits++;
+
+	vmx->exit.reason = khv_vmread(VM_EXIT_REASON);
+	if (unlikely(vmx->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return entry_failed(vcpu, vmx->exit.reason);
+	return khv_vmx_exit_fast(vcpu);
+}
+
+static u32 insn_len(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->cached & VMX_CACHE_INSN_LEN)
+		return vmx->insn_len;
+	if (khv_vmx_access_begin(vcpu)) {
+		vmx->insn_len = khv_vmread(VM_EXIT_INSTRUCTION_LEN);
+		vmx->cached |= VMX_CACHE_INSN_LEN;
+	}
+	khv_vmx_access_end(vcpu);
+	return vmx->insn_len;
+}
+
+static void update_guest(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 ctl = vmx->cpu2_ctl;
+
+	/* Instructions that CPUID does not promise must be #UD. */
+	ctl &= ~(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID);
+	if (khv_caps.rdtscp && (khv_has(vcpu, RDTSCP) || khv_has(vcpu, RDPID)))
+		ctl |= SECONDARY_EXEC_ENABLE_RDTSCP;
+	if (khv_caps.invpcid && khv_has(vcpu, INVPCID))
+		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
+	vmx->cpu2_ctl = ctl;
+	if (khv_vmx_access_begin(vcpu))
+		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
+	khv_vmx_access_end(vcpu);
+}
+
+static void flush_tlb(struct khv_vcpu *vcpu)
+{
+	to_vmx(vcpu)->flush = VMX_FLUSH_EPT | VMX_FLUSH_VPID;
+}
+
+static void flush_gva(struct khv_vcpu *vcpu, gva_t gva)
+{
+	to_vmx(vcpu)->flush |= VMX_FLUSH_VPID;
+}
+
+static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
+{
+	if (khv_vmx_access_begin(vcpu))
+		khv_vmwrite(TSC_OFFSET, offset);
+	khv_vmx_access_end(vcpu);
+}
+
+const struct khv_hw_ops khv_vmx_ops = {
+	.name = "VMX",
+	.probe = khv_vmx_caps_probe,
+	.init = vmx_init,
+	.uninit = vmx_uninit,
+	.vm_create = vm_create,
+	.vm_destroy = vm_destroy,
+	.vcpu_create = vcpu_create,
+	.vcpu_destroy = vcpu_destroy,
+	.region_enter = region_enter,
+	.region_leave = region_leave,
+	.region_irq_window = region_irq_window,
+	.run = vmx_run,
+	.handle_exit = khv_vmx_handle_exit,
+	.cache_reg = khv_vmx_cache_reg,
+	.get_segment = khv_vmx_get_segment,
+	.set_segment = khv_vmx_set_segment,
+	.get_dtable = khv_vmx_get_dtable,
+	.set_dtable = khv_vmx_set_dtable,
+	.set_cr0 = khv_vmx_set_cr0,
+	.set_cr3 = khv_vmx_set_cr3,
+	.set_cr4 = khv_vmx_set_cr4,
+	.set_efer = khv_vmx_set_efer,
+	.set_dr7 = khv_vmx_set_dr7,
+	.get_cpl = khv_vmx_get_cpl,
+	.interrupt_shadow = khv_vmx_interrupt_shadow,
+	.set_interrupt_shadow = khv_vmx_set_interrupt_shadow,
+	.nmi_blocked = khv_vmx_nmi_blocked,
+	.set_nmi_blocked = khv_vmx_set_nmi_blocked,
+	.inject = khv_vmx_inject,
+	.request_window = khv_vmx_request_window,
+	.insn_len = insn_len,
+	.get_msr = khv_vmx_get_msr,
+	.set_msr = khv_vmx_set_msr,
+	.update_guest = update_guest,
+	.flush_tlb = flush_tlb,
+	.flush_gva = flush_gva,
+	.set_tsc_offset = set_tsc_offset,
+	.dump = khv_vmx_dump,
+};

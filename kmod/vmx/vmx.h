@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The VMX half of a vCPU, and what the files of this folder share.
+ *
+ * A VMCS can be touched only while it is current on this CPU. Inside a region
+ * it is; elsewhere khv_vmx_access_begin() makes it so for a few instructions,
+ * with interrupts off. What is read is cached, so that one access serves many.
+ */
+#ifndef KHV_VMX_VMX_H
+#define KHV_VMX_VMX_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+#include <asm/processor-flags.h>
+#include <asm/vmx.h>
+
+#include "host/host.h"
+#include "vm/hw.h"
+#include "vm/vcpu.h"
+#include "vmx/enter.h"
+#include "vmx/insn.h"
+
+/**
+ * struct vmx_caps - control words that every VMCS of this host starts from
+ */
+struct vmx_caps {
+	u32 revision;
+	u32 pin, cpu, cpu2, exit, entry;
+	u64 ept_vpid;		/* IA32_VMX_EPT_VPID_CAP */
+	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	bool vpid, efer, pat;
+};
+extern struct vmx_caps vmx_caps;
+
+/* 0, or -errno after a message that names what is missing. */
+int khv_vmx_caps_probe(void);
+
+/**
+ * struct vmx_exit - one VM exit, as far as its handler needs it
+ * @reason: basic exit reason
+ * @qual, @gpa, @intr_info, @error_code, @insn_info: read for the reasons that define them
+ */
+struct vmx_exit {
+	u32 reason;
+	u32 intr_info, error_code, insn_info;
+	u64 qual, gpa;
+};
+
+/* Registers outside khv_regs that are read from the VMCS at most once per exit. */
+#define VMX_CACHE_INSN_LEN	BIT(0)
+#define VMX_CACHE_INTR		BIT(1)	/* interruptibility */
+#define VMX_CACHE_SEG(n)	BIT(8 + (n))
+
+/* CR0 and CR4 bits that the guest may change without an exit. */
+#define VMX_CR0_GUEST_OWNED	X86_CR0_TS
+#define VMX_CR4_GUEST_OWNED	(X86_CR4_PVI | X86_CR4_DE | X86_CR4_PCE | X86_CR4_OSFXSR | \
+				 X86_CR4_OSXMMEXCPT | X86_CR4_PGE | X86_CR4_TSD | \
+				 X86_CR4_FSGSBASE)
+
+#define VMX_FLUSH_EPT		BIT(0)
+#define VMX_FLUSH_VPID		BIT(1)
+
+/**
+ * struct vmx_vcpu - vcpu->hw
+ * @in_region: the VMCS is current and stays so
+ * @access_depth: nesting of khv_vmx_access_begin() outside a region
+ * @cached: VMX_CACHE_*: the copies here are current
+ * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: what the VMCS holds
+ * @host_cpu: the CPU whose constants are in the host fields
+ * @flush: VMX_FLUSH_* due before the next entry
+ * @cpu_ctl: CPU_BASED_VM_EXEC_CONTROL as in the VMCS
+ */
+struct vmx_vcpu {
+	struct khv_vmcs vmcs;
+	void *msr_bitmap;
+	u16 vpid;
+	bool in_region;
+	int access_depth;
+	bool access_failed;
+
+	struct vmx_exit exit;
+	u32 cached;
+	u32 insn_len;
+	u32 interruptibility;
+	bool interruptibility_dirty;
+	struct kvm_segment seg[KHV_NR_SEGS];
+
+	u32 cpu_ctl, cpu2_ctl, entry_ctl;
+	u32 flush;
+	bool msrs_stale;	/* a switched MSR changed while its value is in the CPU */
+	bool syscall_msrs_loaded, tsc_aux_loaded, dr_loaded;
+
+	struct khv_host_state host;
+	u64 host_rsp, host_cr3, host_cr4, host_fs_base;
+	u64 host_spec_ctrl;
+	int host_cpu;
+};
+
+static inline struct vmx_vcpu *to_vmx(struct khv_vcpu *vcpu)
+{
+	return vcpu->hw;
+}
+
+/*
+ * Make the VMCS current for VMREAD and VMWRITE; nests; nothing to do inside a
+ * region. False when VMX could not be had: reads then must be skipped.
+ */
+bool khv_vmx_access_begin(struct khv_vcpu *vcpu);
+void khv_vmx_access_end(struct khv_vcpu *vcpu);
+
+/* vmcs.c */
+int khv_vmx_vmcs_alloc(struct khv_vmcs *vmcs);
+void khv_vmx_vmcs_free(struct khv_vmcs *vmcs);
+/* Fill a fresh VMCS: controls, constant host state. Access begun. */
+void khv_vmx_vmcs_setup(struct khv_vcpu *vcpu);
+/* Host fields that depend on the CPU. Inside a region. */
+void khv_vmx_host_cpu(struct vmx_vcpu *vmx);
+int khv_vmx_vpid_alloc(void);
+void khv_vmx_vpid_free(int vpid);
+
+/* regs.c: members of the ops table. */
+void khv_vmx_cache_reg(struct khv_vcpu *vcpu, unsigned int lazy);
+void khv_vmx_flush_regs(struct khv_vcpu *vcpu);
+void khv_vmx_get_segment(struct khv_vcpu *vcpu, enum khv_seg seg, struct kvm_segment *var);
+void khv_vmx_set_segment(struct khv_vcpu *vcpu, enum khv_seg seg, const struct kvm_segment *var);
+void khv_vmx_get_dtable(struct khv_vcpu *vcpu, bool idt, struct kvm_dtable *dt);
+void khv_vmx_set_dtable(struct khv_vcpu *vcpu, bool idt, const struct kvm_dtable *dt);
+void khv_vmx_set_cr0(struct khv_vcpu *vcpu, u64 cr0);
+void khv_vmx_set_cr3(struct khv_vcpu *vcpu, u64 cr3);
+void khv_vmx_set_cr4(struct khv_vcpu *vcpu, u64 cr4);
+void khv_vmx_set_efer(struct khv_vcpu *vcpu, u64 efer);
+void khv_vmx_set_dr7(struct khv_vcpu *vcpu, u64 dr7);
+int khv_vmx_get_cpl(struct khv_vcpu *vcpu);
+u32 khv_vmx_get_interruptibility(struct khv_vcpu *vcpu);
+void khv_vmx_put_interruptibility(struct khv_vcpu *vcpu, u32 val);
+
+/* msr.c */
+void khv_vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
+void khv_vmx_msr_load(struct khv_vcpu *vcpu);
+void khv_vmx_msr_put(struct khv_vcpu *vcpu);
+int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data);
+int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data);
+void khv_vmx_msr_host_init(void);
+
+/* event.c */
+u32 khv_vmx_interrupt_shadow(struct khv_vcpu *vcpu);
+void khv_vmx_set_interrupt_shadow(struct khv_vcpu *vcpu, u32 shadow);
+bool khv_vmx_nmi_blocked(struct khv_vcpu *vcpu);
+void khv_vmx_set_nmi_blocked(struct khv_vcpu *vcpu, bool blocked);
+void khv_vmx_inject(struct khv_vcpu *vcpu, const struct khv_event *ev);
+void khv_vmx_request_window(struct khv_vcpu *vcpu, bool nmi);
+/* An exit that may have cut off an event's delivery: note it for the next entry. */
+void khv_vmx_recover_event(struct khv_vcpu *vcpu, bool unblock_nmi);
+void khv_vmx_close_window(struct vmx_vcpu *vmx, u32 control);
+
+/* exit.c */
+int khv_vmx_exit_fast(struct khv_vcpu *vcpu);
+int khv_vmx_handle_exit(struct khv_vcpu *vcpu);
+
+/* dump.c */
+void khv_vmx_dump(struct khv_vcpu *vcpu);
+
+#endif

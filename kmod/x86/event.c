@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which event enters the guest next, and what becomes of those that collide.
+ *
+ * The order is the processor's: what was being delivered, then exceptions,
+ * then NMI, then external interrupts ("SDM, Priority Among Concurrent Events").
+ */
+#include "irqchip/irqchip.h"
+#include "vm/vm.h"
+#include "x86/event.h"
+#include "x86/regs_inline.h"
+
+enum { DB = 1, OF = 4, DF = 8, TS = 10, NP = 11, SS = 12, GP = 13, PF = 14 };
+
+/* "SDM, Interrupt 8: Double Fault Exception": which exceptions add up to one. */
+static bool is_contributory(u8 vector)
+{
+	return vector == 0 || (vector >= TS && vector <= GP);
+}
+
+static bool makes_double_fault(u8 first, u8 second)
+{
+	if (first == PF)
+		return second == PF || is_contributory(second);
+	return is_contributory(first) && is_contributory(second);
+}
+
+/* The exception that @vector meets: in delivery, or waiting. */
+static struct khv_event *earlier(struct khv_events *ev)
+{
+	if (ev->exception.kind != KHV_EVENT_NONE)
+		return &ev->exception;
+	if (ev->active.kind == KHV_EVENT_EXCEPTION)
+		return &ev->active;
+	return NULL;
+}
+
+static void queue(struct khv_vcpu *vcpu, u8 vector, bool has_error, u32 error_code,
+		  bool has_payload, u64 payload)
+{
+	struct khv_events *ev = &vcpu->events;
+	struct khv_event *first = earlier(ev);
+
+	khv_request(vcpu, KHV_REQ_EVENT);
+	if (first && first->vector == DF) {
+		/* A fault while delivering #DF. */
+		ev->active.kind = KHV_EVENT_NONE;
+		ev->exception.kind = KHV_EVENT_NONE;
+		khv_request(vcpu, KHV_REQ_TRIPLE_FAULT);
+		return;
+	}
+	if (first && makes_double_fault(first->vector, vector)) {
+		vector = DF;
+		has_error = true;
+		error_code = 0;
+		has_payload = false;
+	}
+	/* Benign pairs: the second is handled, the first comes again by itself. */
+	if (first == &ev->active)
+		ev->active.kind = KHV_EVENT_NONE;
+	ev->exception = (struct khv_event) {
+		.kind = KHV_EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = has_error,
+		.error_code = error_code,
+	};
+	ev->exception_has_payload = has_payload;
+	ev->exception_payload = payload;
+}
+
+void khv_queue_exception(struct khv_vcpu *vcpu, u8 vector)
+{
+	queue(vcpu, vector, false, 0, false, 0);
+}
+
+void khv_queue_exception_e(struct khv_vcpu *vcpu, u8 vector, u32 error_code)
+{
+	queue(vcpu, vector, true, error_code, false, 0);
+}
+
+void khv_queue_pf(struct khv_vcpu *vcpu, gva_t addr, u32 error_code)
+{
+	queue(vcpu, PF, true, error_code, true, addr);
+}
+
+void khv_queue_db(struct khv_vcpu *vcpu, u64 dr6_bits)
+{
+	queue(vcpu, DB, false, 0, true, dr6_bits);
+}
+
+void khv_raise_nmi(struct khv_vcpu *vcpu)
+{
+	atomic_inc(&vcpu->events.nmi_queued);
+	khv_vcpu_request_kick(vcpu, KHV_REQ_EVENT);
+}
+
+/* Faults leave RF set in the pushed flags, traps do not ("SDM, RF in EFLAGS"). */
+static bool is_fault(u8 vector)
+{
+	return vector != DB && vector != 3 && vector != OF && vector != 18;
+}
+
+static void deliver_exception(struct khv_vcpu *vcpu)
+{
+	struct khv_events *ev = &vcpu->events;
+	struct khv_event *e = &ev->exception;
+
+	if (ev->exception_has_payload && e->vector == PF)
+		vcpu->regs.cr2 = ev->exception_payload;
+	if (ev->exception_has_payload && e->vector == DB) {
+		/* DR6 bit 16 (RTM) is kept inverted; the payload sets what was hit. */
+		vcpu->regs.dr6 = (vcpu->regs.dr6 & ~0xfULL) | ev->exception_payload;
+		if (vcpu->regs.dr7 & BIT(13)) {		/* GD */
+			vcpu->regs.dr7 &= ~BIT_ULL(13);
+			khv_hw->set_dr7(vcpu, vcpu->regs.dr7);
+		}
+	}
+	ev->exception_has_payload = false;
+	if (is_fault(e->vector))
+		khv_set_rflags(vcpu, khv_rflags(vcpu) | X86_EFLAGS_RF);
+	khv_hw->inject(vcpu, e);
+	e->kind = KHV_EVENT_NONE;
+}
+
+/* NMIs raised since the last look. One may be in service and one waiting, as on hardware. */
+static void collect_nmis(struct khv_vcpu *vcpu)
+{
+	struct khv_events *ev = &vcpu->events;
+	unsigned int room = khv_hw->nmi_blocked(vcpu) ? 1 : 2;
+
+	ev->nmi_pending = min_t(unsigned int, ev->nmi_pending + atomic_xchg(&ev->nmi_queued, 0),
+				room);
+}
+
+/* The interrupt to deliver now, or -1. */
+static int take_interrupt(struct khv_vcpu *vcpu)
+{
+	struct khv_vm *vm = vcpu->vm;
+	int vector;
+
+	if (!vcpu->lapic) {
+		vector = vcpu->events.ext_vector;
+		vcpu->events.ext_vector = -1;
+		return vector;
+	}
+	if (khv_pic_pending(vm) && khv_lapic_accepts_pic(vcpu))
+		return khv_pic_ack(vm);
+	vector = khv_lapic_highest(vcpu);
+	if (vector >= 0)
+		khv_lapic_ack(vcpu, vector);
+	return vector;
+}
+
+bool khv_interrupt_pending(struct khv_vcpu *vcpu)
+{
+	if (!vcpu->lapic)
+		return vcpu->events.ext_vector >= 0;
+	return khv_lapic_highest(vcpu) >= 0 ||
+	       (khv_pic_pending(vcpu->vm) && khv_lapic_accepts_pic(vcpu));
+}
+
+bool khv_interrupt_allowed(struct khv_vcpu *vcpu)
+{
+	return (khv_rflags(vcpu) & X86_EFLAGS_IF) && !khv_hw->interrupt_shadow(vcpu);
+}
+
+/* Nothing else goes in with this entry: pick from what may wait. True when something was injected. */
+static bool inject_asynchronous(struct khv_vcpu *vcpu)
+{
+	struct khv_events *ev = &vcpu->events;
+	struct khv_event e = { 0 };
+	int vector;
+
+	if (ev->nmi_pending && !khv_hw->nmi_blocked(vcpu) && !khv_hw->interrupt_shadow(vcpu)) {
+		ev->nmi_pending--;
+		e.kind = KHV_EVENT_NMI;
+		e.vector = 2;
+		khv_hw->inject(vcpu, &e);
+		return true;
+	}
+	if (!khv_interrupt_pending(vcpu) || !khv_interrupt_allowed(vcpu))
+		return false;
+	vector = take_interrupt(vcpu);
+	if (vector < 0)
+		return false;
+	e.kind = KHV_EVENT_INTERRUPT;
+	e.vector = vector;
+	khv_hw->inject(vcpu, &e);
+	return true;
+}
+
+int khv_events_inject(struct khv_vcpu *vcpu)
+{
+	struct khv_events *ev = &vcpu->events;
+
+	collect_nmis(vcpu);
+	if (ev->active.kind != KHV_EVENT_NONE && ev->exception.kind == KHV_EVENT_NONE)
+		khv_hw->inject(vcpu, &ev->active);
+	else if (ev->exception.kind != KHV_EVENT_NONE)
+		deliver_exception(vcpu);
+	else
+		inject_asynchronous(vcpu);
+
+	if (ev->nmi_pending)
+		khv_hw->request_window(vcpu, true);
+	if (khv_interrupt_pending(vcpu))
+		khv_hw->request_window(vcpu, false);
+	return 0;
+}
+
+void khv_get_vcpu_events(struct khv_vcpu *vcpu, struct kvm_vcpu_events *out)
+{
+	struct khv_events *ev = &vcpu->events;
+
+	memset(out, 0, sizeof(*out));
+	if (ev->exception.kind != KHV_EVENT_NONE) {
+		out->exception.injected = 1;
+		out->exception.nr = ev->exception.vector;
+		out->exception.has_error_code = ev->exception.has_error;
+		out->exception.error_code = ev->exception.error_code;
+		/* A client that does not know payloads expects CR2 and DR6 to be set already. */
+		if (ev->exception_has_payload && ev->exception.vector == PF)
+			vcpu->regs.cr2 = ev->exception_payload;
+	} else if (ev->active.kind == KHV_EVENT_EXCEPTION || ev->active.kind == KHV_EVENT_SOFT_EXC) {
+		out->exception.injected = 1;
+		out->exception.nr = ev->active.vector;
+		out->exception.has_error_code = ev->active.has_error;
+		out->exception.error_code = ev->active.error_code;
+	}
+	if (ev->active.kind == KHV_EVENT_INTERRUPT || ev->active.kind == KHV_EVENT_SOFT_INT) {
+		out->interrupt.injected = 1;
+		out->interrupt.nr = ev->active.vector;
+		out->interrupt.soft = ev->active.kind == KHV_EVENT_SOFT_INT;
+	}
+	out->interrupt.shadow = khv_hw->interrupt_shadow(vcpu);
+	out->nmi.injected = ev->active.kind == KHV_EVENT_NMI;
+	out->nmi.pending = min_t(unsigned int, 2, ev->nmi_pending +
+				 (unsigned int)atomic_read(&ev->nmi_queued));
+	out->nmi.masked = khv_hw->nmi_blocked(vcpu);
+	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+}
+
+int khv_set_vcpu_events(struct khv_vcpu *vcpu, const struct kvm_vcpu_events *in)
+{
+	struct khv_events *ev = &vcpu->events;
+
+	if (in->flags & ~(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+			  KVM_VCPUEVENT_VALID_SIPI_VECTOR))
+		return -EINVAL;
+	if (in->exception.injected && (in->exception.nr > 31 || in->exception.nr == 2))
+		return -EINVAL;
+	if ((in->flags & KVM_VCPUEVENT_VALID_SHADOW) &&
+	    (in->interrupt.shadow & ~(KVM_X86_SHADOW_INT_MOV_SS | KVM_X86_SHADOW_INT_STI)))
+		return -EINVAL;
+
+	memset(&ev->active, 0, sizeof(ev->active));
+	ev->exception.kind = KHV_EVENT_NONE;
+	ev->exception_has_payload = false;
+	if (in->exception.injected) {
+		ev->active.kind = KHV_EVENT_EXCEPTION;
+		ev->active.vector = in->exception.nr;
+		ev->active.has_error = in->exception.has_error_code;
+		ev->active.error_code = in->exception.error_code;
+	} else if (in->nmi.injected) {
+		ev->active.kind = KHV_EVENT_NMI;
+		ev->active.vector = 2;
+	} else if (in->interrupt.injected) {
+		/* A software interrupt's length is not in the structure: it is sent as an external one. */
+		ev->active.kind = KHV_EVENT_INTERRUPT;
+		ev->active.vector = in->interrupt.nr;
+	}
+	if (in->flags & KVM_VCPUEVENT_VALID_SHADOW)
+		khv_hw->set_interrupt_shadow(vcpu, in->interrupt.shadow);
+	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
+		atomic_set(&ev->nmi_queued, 0);
+		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);
+	}
+	khv_hw->set_nmi_blocked(vcpu, in->nmi.masked);
+	khv_request(vcpu, KHV_REQ_EVENT);
+	return 0;
+}
+
+void khv_events_reset(struct khv_vcpu *vcpu)
+{
+	struct khv_events *ev = &vcpu->events;
+
+	memset(&ev->active, 0, sizeof(ev->active));
+	memset(&ev->exception, 0, sizeof(ev->exception));
+	ev->exception_has_payload = false;
+	atomic_set(&ev->nmi_queued, 0);
+	ev->nmi_pending = 0;
+	ev->ext_vector = -1;
+}
