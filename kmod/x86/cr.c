@@ -56,7 +56,10 @@ static bool pae_paging(u64 cr0, u64 cr4)
 	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE);
 }
 
-/* Read the PDPTEs at @cr3; they take effect with the next khv_hw->set_cr3(). */
+/*
+ * Read the PDPTEs at @cr3. The hardware takes them from vcpu->regs with the
+ * set_cr3() that comes when CR0 and CR4 have their new values.
+ */
 static int load_pdptes(struct khv_vcpu *vcpu, u64 cr3)
 {
 	u64 pdpte[4];
@@ -64,8 +67,13 @@ static int load_pdptes(struct khv_vcpu *vcpu, u64 cr3)
 	if (khv_load_pdptes(vcpu, cr3, pdpte))
 		return 1;
 	memcpy(vcpu->regs.pdpte, pdpte, sizeof(pdpte));
-	khv_hw->set_cr3(vcpu, cr3);
 	return 0;
+}
+
+static void put_pdptes(struct khv_vcpu *vcpu)
+{
+	if (!khv_long_mode(vcpu) && pae_paging(khv_cr0(vcpu), khv_cr4(vcpu)))
+		khv_hw->set_cr3(vcpu, khv_cr3(vcpu));
 }
 
 /* CR0.PG is about to go from 0 to 1: enter the mode that EFER.LME and CR4.PAE select. */
@@ -116,6 +124,8 @@ int khv_write_cr0(struct khv_vcpu *vcpu, u64 val)
 	if (efer != vcpu->regs.efer)
 		khv_hw->set_efer(vcpu, efer);
 	khv_hw->set_cr0(vcpu, val);
+	if (changed & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW))
+		put_pdptes(vcpu);
 	if (changed & X86_CR0_PG)
 		khv_hw->flush_tlb(vcpu);
 	return 0;
@@ -132,16 +142,12 @@ int khv_write_cr3(struct khv_vcpu *vcpu, u64 val)
 		}
 		if (val & vcpu->cpuid.cr3_reserved)
 			return 1;
-		khv_hw->set_cr3(vcpu, val);
 	} else {
 		val = (u32)val;
-		if (pae_paging(khv_cr0(vcpu), khv_cr4(vcpu))) {
-			if (load_pdptes(vcpu, val))
-				return 1;
-		} else {
-			khv_hw->set_cr3(vcpu, val);
-		}
+		if (pae_paging(khv_cr0(vcpu), khv_cr4(vcpu)) && load_pdptes(vcpu, val))
+			return 1;
 	}
+	khv_hw->set_cr3(vcpu, val);
 	if (flush)
 		khv_hw->flush_tlb(vcpu);
 	return 0;
@@ -193,10 +199,14 @@ int khv_write_cr4(struct khv_vcpu *vcpu, u64 val)
 		return 1;
 
 	khv_hw->set_cr4(vcpu, val);
+	if ((old ^ val) & CR4_PDPTE_BITS)
+		put_pdptes(vcpu);
 	if ((old ^ val) & CR4_TLB_BITS)
 		khv_hw->flush_tlb(vcpu);
-	if ((old ^ val) & (X86_CR4_OSXSAVE | X86_CR4_PKE))
+	if ((old ^ val) & (X86_CR4_OSXSAVE | X86_CR4_PKE)) {
+		khv_xstate_switch_xcr0(vcpu);
 		khv_cpuid_refresh(vcpu);
+	}
 	return 0;
 }
 
@@ -274,6 +284,7 @@ int khv_write_xcr0(struct khv_vcpu *vcpu, u64 val)
 			return 1;
 	}
 	vcpu->xstate.xcr0 = val;
+	khv_xstate_switch_xcr0(vcpu);
 	khv_cpuid_refresh(vcpu);
 	return 0;
 }
