@@ -497,7 +497,7 @@ static int compare_index(const void *key, const void *elt)
 /* NULL when the table, on this host, does not have it. */
 static const struct msr_def *find_msr(u32 index)
 {
-	const struct msr_def *def = bsearch(&index, msr_table, ARRAY_SIZE(msr_table),
+	const struct msr_def *def = __inline_bsearch(&index, msr_table, ARRAY_SIZE(msr_table),
 					    sizeof(msr_table[0]), compare_index);
 
 	return def && (!def->exists || def->exists()) ? def : NULL;

@@ -12,6 +12,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
+#include <asm/processor-flags.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
 #include <linux/kvm.h>
@@ -227,12 +228,30 @@ static void clear_x87_pointers(void)
 	asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (zero));
 }
 
+static void write_xcr0(struct khv_xstate *xs, u64 xcr0)
+{
+	if (xs->cpu_xcr0 == xcr0)
+		return;
+	xsetbv(XCR_XFEATURE_ENABLED_MASK, xcr0);
+	xs->cpu_xcr0 = xcr0;
+}
+
+void khv_xstate_switch_xcr0(struct khv_vcpu *vcpu)
+{
+	struct khv_xstate *xs = &vcpu->xstate;
+
+	if (!have_xsave || !xs->loaded)
+		return;
+	/* Without OSXSAVE the guest can neither read XCR0 nor use what it allows. */
+	write_xcr0(xs, vcpu->regs.cr4 & X86_CR4_OSXSAVE ? xs->xcr0 : xs->host_xcr0);
+}
+
 void khv_xstate_load(struct khv_vcpu *vcpu)
 {
 	struct khv_xstate *xs = &vcpu->xstate;
 
 	if (have_xsave)
-		xs->host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+		xs->cpu_xcr0 = xs->host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	if (host_mask & XFEATURE_MASK_PKRU)
 		xs->host_pkru = rdpkru();
 	if (static_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
@@ -249,6 +268,7 @@ void khv_xstate_load(struct khv_vcpu *vcpu)
 	if (xs->xcr0_loaded)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, xs->xcr0);
 	xs->loaded = true;
+	khv_xstate_switch_xcr0(vcpu);
 }
 
 void khv_xstate_save(struct khv_vcpu *vcpu)

@@ -14,6 +14,7 @@ struct khv_xstate {
 	void *area;		/* 64-byte aligned, khv_xstate_size() bytes, standard format */
 	u64 xcr0;		/* the guest's */
 	u64 host_xcr0;		/* while loaded */
+	u64 cpu_xcr0;		/* while loaded: what XCR0 now holds */
 	u32 host_pkru;		/* while loaded */
 	bool xcr0_loaded;	/* the CPU has the guest's XCR0, which differs from the host's */
 	bool loaded;		/* the registers hold the guest's state */
@@ -34,6 +35,8 @@ void khv_xstate_reset(struct khv_vcpu *vcpu, bool init);
 /* Inside kernel_fpu_begin(), interrupts off: put the guest's state into the registers, and back; XCR0, too, when it differs. */
 void khv_xstate_load(struct khv_vcpu *vcpu);
 void khv_xstate_save(struct khv_vcpu *vcpu);
+/* The guest changed XCR0 or CR4.OSXSAVE; if its state is loaded, so must be the new XCR0. */
+void khv_xstate_switch_xcr0(struct khv_vcpu *vcpu);
 
 /* KVM_GET_FPU, SET_FPU, GET_XSAVE(2), SET_XSAVE, XCRS. @size is the buffer's, for XSAVE2. */
 void khv_get_fpu(struct khv_vcpu *vcpu, struct kvm_fpu *fpu);
