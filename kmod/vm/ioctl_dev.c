@@ -13,6 +13,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <asm/cpufeature.h>
+
 #include "irqchip/irqchip.h"
 #include "vm/ioctl.h"
 #include "vm/memslot.h"
@@ -113,7 +115,7 @@ static int cap_nr_vcpus(void)
 
 static int cap_xcrs(void)
 {
-	return khv_xstate_mask() != 0;
+	return boot_cpu_has(X86_FEATURE_XSAVE);
 }
 
 static int cap_xsave2(void)
