@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# For the suites that boot a Linux guest with khv run.
+
+. "$TESTBED/lib/image.sh"
+. "$TESTBED/lib/guest.sh"
+
+# guest_boot NAME KERNEL RUN-OPTION...: KERNEL of the testbed as a guest; passes
+# when its userspace spoke and powered it off.
+guest_boot()
+{
+	local name=$1 status=0 release out=$WORK/console
+
+	kernel_get "$2" || return
+	shift 2
+	guest_initrd "$GUEST_HELLO" || return
+	"$RUN" --file "$K_IMAGE:/g/vmlinuz" --file "$GUEST_INITRD:/g/initrd" "$@" -- \
+		khv run --kernel /g/vmlinuz --initrd /g/initrd --mem 512M \
+		--append "console=ttyS0" >"$out" || status=$?
+	cat "$out"
+	if [ "$status" != 0 ]; then
+		fail "$name" "status $status"
+	elif ! grep -aq '^Linux .* x86_64' "$out" || ! grep -aq '^MemTotal:' "$out"; then
+		fail "$name" "the guest's userspace did not speak"
+	elif grep -aqE 'BUG:|WARNING:|Oops|soft lockup|detected stall|unchecked MSR' "$out"; then
+		fail "$name" "the guest's kernel complained"
+	else
+		pass "$name"
+	fi
+}
