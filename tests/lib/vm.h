@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A VM as a client of the KVM ABI sees it: descriptors, memory, vCPUs and their
+ * registers. What runs inside, and how a guest talks to its test, is in guest.h.
+ *
+ * Functions without a result abort the test when they fail; those named try_
+ * return 0 or more, or -errno.
+ */
+#ifndef KHV_TESTS_VM_H
+#define KHV_TESTS_VM_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_SIZE	4096UL
+#define KiB(n)		((n) * 1024ULL)
+#define MiB(n)		((n) * 1024ULL * 1024)
+#define GiB(n)		((n) * 1024ULL * 1024 * 1024)
+
+/* Slot 0: memory at guest-physical 0. */
+#define VM_RAM_SIZE	MiB(16)
+
+#define VM_IRQCHIP	0x1	/* PIC, I/O APIC and local APICs in the kernel */
+#define VM_PIT		0x2	/* and the PIT */
+
+struct vm {
+	int dev;
+	int fd;
+	uint8_t *ram;
+	size_t ram_size;
+	unsigned int started;		/* guest.c: vCPUs pointed at a function */
+	struct mmio_device *mmio;	/* guest.c: answers MMIO exits, or NULL */
+	struct pio_device *pio;		/* guest.c: answers port exits, or NULL */
+};
+
+struct vcpu {
+	struct vm *vm;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+};
+
+/* ioctl() with the result 0 or more, or -errno. */
+int try_ioctl(int fd, unsigned long request, void *arg);
+int try_ioctl_value(int fd, unsigned long request, unsigned long arg);
+
+/* Zeroed anonymous memory, without huge pages unless @huge. Aborts when there is none. */
+void *memory_map(size_t size, bool huge);
+
+int dev_open(void);
+int dev_check_extension(int dev, long capability);
+
+/* A VM with @ram_size bytes in slot 0 (none if 0) and @flags of VM_*. */
+struct vm *vm_create(size_t ram_size, unsigned int flags);
+void vm_destroy(struct vm *vm);
+int vm_check_extension(struct vm *vm, long capability);
+/* Skips the test when the capability is 0. */
+void vm_need(struct vm *vm, long capability, const char *name);
+
+int try_set_slot(struct vm *vm, unsigned int slot, unsigned int flags, uint64_t gpa,
+		 uint64_t size, void *hva);
+void vm_set_slot(struct vm *vm, unsigned int slot, unsigned int flags, uint64_t gpa,
+		 uint64_t size, void *hva);
+void vm_irq_line(struct vm *vm, unsigned int gsi, int level);
+
+/* With all of the supported CPUID; _bare without any. */
+struct vcpu *vcpu_create(struct vm *vm, unsigned int id);
+struct vcpu *vcpu_create_bare(struct vm *vm, unsigned int id);
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* KVM_GET_SUPPORTED_CPUID; the caller frees it. */
+struct kvm_cpuid2 *supported_cpuid(int dev);
+struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, uint32_t function, uint32_t index);
+/* A vCPU's own table with room for all entries; the caller frees it. */
+struct kvm_cpuid2 *vcpu_get_cpuid(struct vcpu *vcpu);
+
+void vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs);
+void vcpu_set_regs(struct vcpu *vcpu, struct kvm_regs *regs);
+void vcpu_get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs);
+void vcpu_set_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs);
+/* 1 when the register took it, 0 when it was refused, -errno. */
+int try_set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
+int try_get_msr(struct vcpu *vcpu, uint32_t index, uint64_t *value);
+
+/* KVM_RUN: 0 or -errno. */
+int try_run(struct vcpu *vcpu);
+/* KVM_RUN until it returns with @reason; goes on after EINTR and EAGAIN. */
+void vcpu_run_to(struct vcpu *vcpu, uint32_t reason);
+/* Aborts the test unless the last exit had this reason; says what it was. */
+void vcpu_expect_exit(struct vcpu *vcpu, uint32_t reason);
+/* Remarks the last exit and the registers. */
+void vcpu_describe(struct vcpu *vcpu);
+
+/*
+ * 16-bit real mode at @segment:0 with the other segments likewise and the
+ * stack at its end; code is copied there. 32-bit protected mode at @eip with
+ * flat segments, no paging. Neither changes general registers but RIP, RSP
+ * and RFLAGS.
+ */
+void vcpu_real_mode(struct vcpu *vcpu, uint16_t segment, const void *code, size_t size);
+void vcpu_protected_mode(struct vcpu *vcpu, uint32_t eip, uint32_t esp);
+void set_flat_segments(struct kvm_sregs *sregs, bool code64);
+
+/* Guest code in assembly: declares blob_start and blob_end. */
+#define GUEST_BLOB(name)	extern const uint8_t name##_start[], name##_end[]
+#define BLOB(name)		name##_start, (size_t)(name##_end - name##_start)
+
+#endif
