@@ -201,6 +201,7 @@ static int add_spares(struct khv_mmu *mmu)
 /* Under mmu.lock: has the page behind the fault perhaps changed since f->seq was read? */
 static bool fault_is_stale(const struct khv_mmu *mmu, const struct fault *f)
 {
+	lockdep_assert_held(&mmu->lock);
 	if (mmu->invalidate_count && f->hva >= mmu->invalidate_start &&
 	    f->hva < mmu->invalidate_end)
 		return true;
@@ -372,7 +373,7 @@ int khv_mmu_vm_init(struct khv_vm *vm)
 	mmu->pt.accessed = khv_caps.ept_ad ? mmu->pt.fmt->accessed : 0;
 	mmu->root = __pa(mmu->pt.root);
 	mmu->levels = KHV_PT_LEVELS;
-	mmu->leaf_bits = khv_caps.nested_memtype;
+	mmu->leaf_bits = khv_caps.nested_memtype | mmu->pt.fmt->cached;
 	/* A fetch through a large leaf can stop such a processor for good. */
 	mmu->nx_large = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 

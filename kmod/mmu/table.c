@@ -22,6 +22,7 @@ const struct khv_ptfmt khv_ept_fmt = {
 	.large		= BIT_ULL(7),
 	.accessed	= BIT_ULL(8),
 	.addr		= GENMASK_ULL(51, 12),
+	.cached		= BIT_ULL(6),	/* ignore PAT */
 	.uncached	= 0,		/* memory type 0, PAT not ignored */
 };
 

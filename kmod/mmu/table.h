@@ -37,11 +37,12 @@
  * @large: set in a leaf above level 1
  * @accessed: set by the hardware in a leaf that it used
  * @addr: where the frame's address is
- * @uncached: what a leaf has instead of the VM's memory type bits when the
- *	host maps the memory uncached
+ * @cached: with the VM's memory type, in a leaf that the host maps write-back:
+ *	the guest cannot make it anything else
+ * @uncached: instead of both when the host maps the memory uncached
  */
 struct khv_ptfmt {
-	u64 present, table, leaf, write, exec, noexec, large, accessed, addr, uncached;
+	u64 present, table, leaf, write, exec, noexec, large, accessed, addr, cached, uncached;
 };
 
 /* "SDM, Format of an EPT Page-Table Entry That Maps a 4-KByte Page" and its siblings. */
