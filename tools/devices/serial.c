@@ -83,11 +83,14 @@ static void fifo_push(struct khv_serial *s, uint8_t byte)
 	s->lsr |= UART_LSR_DR;
 }
 
+static bool has_room(const struct khv_serial *s)
+{
+	return KHV_SERIAL_BACKLOG - s->backlog_count >= KHV_SERIAL_CHUNK;
+}
+
 /* Let the other end send what fits, if RTS allows it. */
 static void pull_backlog(struct khv_serial *s)
 {
-	bool was_full = s->backlog_count == KHV_SERIAL_BACKLOG;
-
 	if (!(s->mcr & UART_MCR_RTS) || s->mcr & UART_MCR_LOOP)
 		return;
 	while (s->backlog_count && s->fifo_count < fifo_depth(s)) {
@@ -95,8 +98,6 @@ static void pull_backlog(struct khv_serial *s)
 		s->backlog_head = (s->backlog_head + 1) % KHV_SERIAL_BACKLOG;
 		s->backlog_count--;
 	}
-	if (was_full && s->backlog_count < KHV_SERIAL_BACKLOG)
-		s->ops->room(s->ctx);
 }
 
 static uint8_t read_data(struct khv_serial *s)
@@ -254,24 +255,35 @@ static bool write_locked(struct khv_serial *s, unsigned int reg, uint8_t value)
 	return false;
 }
 
+/* After a register access: tell the outside what it changed. */
+static void update_outside(struct khv_serial *s, bool had_room)
+{
+	update_irq(s);
+	if (!had_room && has_room(s))
+		s->ops->room(s->ctx);
+}
+
 uint8_t khv_serial_read(struct khv_serial *s, unsigned int reg)
 {
+	bool had_room;
 	uint8_t value;
 
 	pthread_mutex_lock(&s->lock);
+	had_room = has_room(s);
 	value = read_locked(s, reg);
-	update_irq(s);
+	update_outside(s, had_room);
 	pthread_mutex_unlock(&s->lock);
 	return value;
 }
 
 void khv_serial_write(struct khv_serial *s, unsigned int reg, uint8_t value)
 {
-	bool transmit;
+	bool had_room, transmit;
 
 	pthread_mutex_lock(&s->lock);
+	had_room = has_room(s);
 	transmit = write_locked(s, reg, value);
-	update_irq(s);
+	update_outside(s, had_room);
 	pthread_mutex_unlock(&s->lock);
 	if (transmit)
 		s->ops->transmit(s->ctx, value);
@@ -285,19 +297,18 @@ size_t khv_serial_receive(struct khv_serial *s, const uint8_t *bytes, size_t len
 	for (taken = 0; taken < len && s->backlog_count < KHV_SERIAL_BACKLOG; taken++)
 		s->backlog[(s->backlog_head + s->backlog_count++) % KHV_SERIAL_BACKLOG] =
 			bytes[taken];
-	/* A room() from here would only tell the caller what it is about to see. */
 	pull_backlog(s);
 	update_irq(s);
 	pthread_mutex_unlock(&s->lock);
 	return taken;
 }
 
-size_t khv_serial_room(struct khv_serial *s)
+bool khv_serial_has_room(struct khv_serial *s)
 {
-	size_t room;
+	bool room;
 
 	pthread_mutex_lock(&s->lock);
-	room = KHV_SERIAL_BACKLOG - s->backlog_count;
+	room = has_room(s);
 	pthread_mutex_unlock(&s->lock);
 	return room;
 }

@@ -12,13 +12,14 @@
 
 #define KHV_SERIAL_FIFO		16u
 #define KHV_SERIAL_BACKLOG	4096u	/* a power of two */
+#define KHV_SERIAL_CHUNK	256u
 #define KHV_SERIAL_PORTS	8u
 
 /* What the port is connected to. */
 struct khv_serial_ops {
 	/* Drive the interrupt line; called with the lock held, on changes only. */
 	void (*set_irq)(void *ctx, bool level);
-	/* A full backlog has room again; called with the lock held. */
+	/* There is room for KHV_SERIAL_CHUNK bytes again; called with the lock held. */
 	void (*room)(void *ctx);
 	/* The guest sent a byte. Called without the lock, so it may block. */
 	void (*transmit)(void *ctx, uint8_t byte);
@@ -48,13 +49,13 @@ void khv_serial_uninit(struct khv_serial *s);
 uint8_t khv_serial_read(struct khv_serial *s, unsigned int reg);
 void khv_serial_write(struct khv_serial *s, unsigned int reg, uint8_t value);
 
-/*
- * Offer input. Returns how many of the @len bytes were taken; ops->room() says
- * when to offer the rest.
- */
+/* Offer input. Returns how many of the @len bytes were taken; the rest is lost. */
 size_t khv_serial_receive(struct khv_serial *s, const uint8_t *bytes, size_t len);
-/* How many bytes khv_serial_receive() would take now. */
-size_t khv_serial_room(struct khv_serial *s);
+/*
+ * Whether khv_serial_receive() would take KHV_SERIAL_CHUNK bytes. If not,
+ * ops->room() will say when it does.
+ */
+bool khv_serial_has_room(struct khv_serial *s);
 /* Send a break, which Linux takes as the start of a magic SysRq sequence. */
 void khv_serial_break(struct khv_serial *s);
 

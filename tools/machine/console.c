@@ -13,7 +13,6 @@
 #include "machine/terminal.h"
 
 #define ESCAPE_KEY	0x01	/* Ctrl-A */
-#define CHUNK		256u
 #define RETRY_MS	100
 
 static const char escape_help[] =
@@ -71,12 +70,12 @@ bool khv_console_wants_input(struct khv_console *con)
 	 * A terminal is always read, for the escape key must work however busy the
 	 * guest is; a pipe can wait until all of a chunk fits.
 	 */
-	return !con->eof && (con->tty || khv_serial_room(con->serial) >= CHUNK);
+	return !con->eof && (con->tty || khv_serial_has_room(con->serial));
 }
 
 void khv_console_input(struct khv_console *con)
 {
-	uint8_t bytes[CHUNK];
+	uint8_t bytes[KHV_SERIAL_CHUNK];
 	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
 	size_t len;
 
