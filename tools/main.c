@@ -18,7 +18,7 @@ static const struct command {
 	{ "version", khv_cmd_version, "print the versions of the program and the module" },
 };
 
-static void usage(FILE *out)
+static void print_commands(FILE *out)
 {
 	fputs("usage: khv COMMAND [OPTION]...\n\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
@@ -31,11 +31,11 @@ int main(int argc, char **argv)
 	const char *name;
 
 	if (argc < 2) {
-		usage(stderr);
+		print_commands(stderr);
 		return KHV_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		usage(stdout);
+		print_commands(stdout);
 		return KHV_OK;
 	}
 	name = strcmp(argv[1], "--version") ? argv[1] : "version";
@@ -44,6 +44,6 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 1, argv + 1);
 
 	fprintf(stderr, "khv: no command '%s'\n\n", name);
-	usage(stderr);
+	print_commands(stderr);
 	return KHV_USAGE;
 }

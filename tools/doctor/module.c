@@ -26,8 +26,10 @@ static bool module_installed(const struct khv_exam *exam)
 	f = khv_exam_open(exam, path);
 	if (!f)
 		return false;
-	while (!found && getline(&line, &room, f) > 0)
-		found = strstr(line, "/khv.ko") && strstr(line, "/khv.ko") < strchr(line, ':');
+	while (!found && getline(&line, &room, f) > 0) {
+		line[strcspn(line, ":")] = '\0';	/* what follows are dependencies */
+		found = strstr(line, "/khv.ko");
+	}
 	free(line);
 	fclose(f);
 	return found;
