@@ -42,7 +42,7 @@ static void test_sizes(void)
 /* Parse up to eight arguments; unused ones are NULL. */
 static int parse(struct khv_pc_config *config, bool *help, const char *const *args)
 {
-	char *argv[10] = { "run" };
+	char *argv[10] = { (char *)"run" };
 	int argc = 1;
 
 	while (args[argc - 1]) {
