@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the processor and the firmware must offer: VMX, not locked off, with
- * extended page tables, and no FRED in use.
+ * what khv uses of it, and no FRED in use.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -48,7 +48,7 @@ static void check_firmware(struct khv_exam *exam)
 
 	/* Linux clears the flag when it finds VMX locked off. */
 	if (known ? control & FEATURE_LOCKED && !(control & FEATURE_VMX)
-		  : !khv_exam_cpu_flag(exam, "vmx")) {
+		  : !khv_exam_cpu_flag(exam, "flags", "vmx")) {
 		f = khv_found(exam, "firmware", KHV_BAD, "VMX is locked off");
 		khv_because(f, "the firmware disabled it and locked IA32_FEATURE_CONTROL",
 			    "enable VT-x in the firmware setup, then power-cycle");
@@ -61,24 +61,30 @@ static void check_firmware(struct khv_exam *exam)
 	}
 }
 
-static void check_paging(struct khv_exam *exam)
+/* What VMX must have. A kernel without VMX feature names does not tell. */
+static void check_features(struct khv_exam *exam)
 {
+	bool ept = khv_exam_cpu_flag(exam, "vmx flags", "ept");
+	bool unrestricted = khv_exam_cpu_flag(exam, "vmx flags", "unrestricted_guest");
 	struct khv_finding *f;
 
-	if (khv_exam_cpu_flag(exam, "ept")) {
-		khv_found(exam, "ept", KHV_GOOD, "extended page tables are there");
+	if (!khv_exam_cpu_flag(exam, "vmx flags", NULL))
+		return;
+	if (ept && unrestricted) {
+		khv_found(exam, "vmx", KHV_GOOD, "VMX has EPT and unrestricted guest");
 		return;
 	}
-	f = khv_found(exam, "ept", KHV_BAD, "no extended page tables (EPT)");
-	khv_because(f, "this release of khv needs them",
-		    "use a processor with EPT; for a virtual machine, pass it on");
+	f = khv_found(exam, "vmx", KHV_BAD, "VMX lacks %s%s%s", ept ? "" : "EPT",
+		      ept || unrestricted ? "" : " and ", unrestricted ? "" : "unrestricted guest");
+	khv_because(f, "this release of khv needs both",
+		    "use an Intel processor of 2010 or later; for a virtual machine, pass them on");
 }
 
 static void check_fred(struct khv_exam *exam)
 {
 	struct khv_finding *f;
 
-	if (!khv_exam_cpu_flag(exam, "fred")) {
+	if (!khv_exam_cpu_flag(exam, "flags", "fred")) {
 		khv_found(exam, "fred", KHV_GOOD, "FRED is not in use");
 		return;
 	}
@@ -94,7 +100,7 @@ void khv_check_cpu(struct khv_exam *exam)
 	if (exam->cpu.vmx) {
 		khv_found(exam, "cpu", KHV_GOOD, "%s with VMX", exam->cpu.vendor);
 		check_firmware(exam);
-		check_paging(exam);
+		check_features(exam);
 	} else if (exam->cpu.svm) {
 		f = khv_found(exam, "cpu", KHV_BAD, "%s with SVM", exam->cpu.vendor);
 		khv_because(f, "this release of khv runs guests on Intel VMX only",

@@ -78,8 +78,11 @@ bool khv_exam_read(const struct khv_exam *exam, const char *path, char *buf, siz
 bool khv_exam_exists(const struct khv_exam *exam, const char *path);
 /* Open a file below the root for reading lines, or NULL. */
 FILE *khv_exam_open(const struct khv_exam *exam, const char *path);
-/* Whether /proc/cpuinfo's "flags" or "vmx flags" of the first processor list @flag. */
-bool khv_exam_cpu_flag(const struct khv_exam *exam, const char *flag);
+/*
+ * Whether @list ("flags" or "vmx flags") in /proc/cpuinfo names @flag for the
+ * first processor; with @flag NULL, whether there is such a list at all.
+ */
+bool khv_exam_cpu_flag(const struct khv_exam *exam, const char *list, const char *flag);
 
 /* Whether nothing found stands in a guest's way. */
 bool khv_report_ok(const struct khv_report *report);

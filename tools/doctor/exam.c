@@ -134,9 +134,10 @@ static bool has_word(char *line, const char *word)
 	return false;
 }
 
-bool khv_exam_cpu_flag(const struct khv_exam *exam, const char *flag)
+bool khv_exam_cpu_flag(const struct khv_exam *exam, const char *list, const char *flag)
 {
 	FILE *f = khv_exam_open(exam, "proc/cpuinfo");
+	size_t len = strlen(list);
 	bool found = false;
 	char *line = NULL;
 	size_t room = 0;
@@ -146,8 +147,8 @@ bool khv_exam_cpu_flag(const struct khv_exam *exam, const char *flag)
 	while (!found && getline(&line, &room, f) > 0) {
 		if (line[0] == '\n')
 			break;	/* end of the first processor */
-		if (!strncmp(line, "flags", 5) || !strncmp(line, "vmx flags", 9))
-			found = has_word(line, flag);
+		if (!strncmp(line, list, len))
+			found = !flag || has_word(line + len, flag);
 	}
 	free(line);
 	fclose(f);

@@ -57,7 +57,8 @@ static void begin(void)
 	exam.root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	exam.cpu = (struct khv_cpu_facts){ .vmx = true, .vendor = "GenuineIntel" };
 	strcpy(exam.release, "6.1.0-1-amd64");
-	put("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vme vmx ept lm\n\n"
+	put("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vme vmx ept lm\n"
+			    "vmx flags\t: vnmi ept unrestricted_guest\n\n"
 			    "processor\t: 1\nflags\t\t: fred\n");
 	put("proc/modules", "ext4 999 1 - Live 0x0\n");
 	put("lib/modules/6.1.0-1-amd64/build/Makefile", "");
@@ -101,7 +102,7 @@ static void test_cpu(void)
 {
 	SYSTEM((void)0, "cpu", KHV_GOOD, "VMX", "Intel with VMX");
 	SYSTEM((void)0, "firmware", KHV_GOOD, "enabled", "firmware enabled VMX");
-	SYSTEM((void)0, "ept", KHV_GOOD, "", "EPT");
+	SYSTEM((void)0, "vmx", KHV_GOOD, "", "EPT and unrestricted guest");
 	SYSTEM((void)0, "fred", KHV_GOOD, "", "FRED of another processor's line does not count");
 	SYSTEM(exam.cpu.vmx = false, "cpu", KHV_BAD, "VT-x", "no virtualization");
 	SYSTEM(exam.cpu.vmx = false; exam.cpu.guest = true, "cpu", KHV_BAD, "nested",
@@ -109,9 +110,10 @@ static void test_cpu(void)
 	SYSTEM(exam.cpu.vmx = false; exam.cpu.svm = true, "cpu", KHV_BAD, "SVM", "AMD");
 	SYSTEM(put("proc/cpuinfo", "flags\t: fpu ept\n"), "firmware", KHV_BAD, "VT-x",
 	       "VMX locked off, as the kernel saw it");
-	SYSTEM(put("proc/cpuinfo", "flags\t: vmx vmxish\nvmx flags\t: vnmi ept\n"), "ept", KHV_GOOD,
-	       "", "EPT among the VMX flags");
-	SYSTEM(put("proc/cpuinfo", "flags\t: vmx eptx\n"), "ept", KHV_BAD, "EPT", "no EPT");
+	SYSTEM(put("proc/cpuinfo", "flags\t: vmx ept\nvmx flags\t: vnmi ept\n"), "vmx", KHV_BAD,
+	       "lacks unrestricted guest", "no unrestricted guest");
+	SYSTEM(put("proc/cpuinfo", "flags\t: vmx\nvmx flags\t: eptx\n"), "vmx", KHV_BAD,
+	       "lacks EPT and unrestricted guest", "neither");
 	SYSTEM(put("proc/cpuinfo", "flags\t: vmx ept fred\n"), "fred", KHV_BAD, "fred=off", "FRED");
 }
 
