@@ -123,6 +123,9 @@ static void handle_exit(struct khv_vcpu *vcpu)
 	}
 }
 
+static const char busy_advice[] =
+	"another hypervisor has taken the processor; 'khv doctor' names it";
+
 void khv_vcpu_run(struct khv_vcpu *vcpu)
 {
 	while (khv_stop_reason(vcpu->stop) == KHV_STOP_NONE) {
@@ -133,7 +136,7 @@ void khv_vcpu_run(struct khv_vcpu *vcpu)
 		/* EAGAIN: the processor had nothing to run yet, and now may have. */
 		if (errno == EINTR || errno == EAGAIN)
 			continue;
-		khv_fail("run", "the guest", NULL, "KVM_RUN: %m");
+		khv_fail("run", "the guest", errno == EBUSY ? busy_advice : NULL, "KVM_RUN: %m");
 		fail(vcpu, KHV_STOP_FAILURE);
 	}
 }
