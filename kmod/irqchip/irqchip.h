@@ -104,7 +104,7 @@ int khv_lapic_mmio_read(struct khv_vcpu *vcpu, u64 gpa, int len, void *val);
 int khv_lapic_mmio_write(struct khv_vcpu *vcpu, u64 gpa, int len, const void *val);
 int khv_x2apic_read(struct khv_vcpu *vcpu, u32 msr, u64 *data);
 int khv_x2apic_write(struct khv_vcpu *vcpu, u32 msr, u64 data);
-/* IA32_APIC_BASE (0 or 1) and IA32_TSC_DEADLINE, CR8. */
+/* IA32_APIC_BASE (0 or 1) and IA32_TSC_DEADLINE, CR8. The vCPU has a local APIC. */
 int khv_lapic_set_base(struct khv_vcpu *vcpu, u64 value, bool host);
 u64 khv_lapic_get_tscdeadline(struct khv_vcpu *vcpu);
 void khv_lapic_set_tscdeadline(struct khv_vcpu *vcpu, u64 data);

@@ -500,18 +500,12 @@ int khv_x2apic_write(struct khv_vcpu *vcpu, u32 msr, u64 data)
 
 u64 khv_lapic_get_cr8(struct khv_vcpu *vcpu)
 {
-	/* Without an APIC of ours the client keeps the task priority. */
-	if (!vcpu->lapic)
-		return READ_ONCE(vcpu->run->cr8) & 0xf;
 	return (khv_lapic_reg(vcpu->lapic, APIC_TASKPRI) & 0xf0) >> 4;
 }
 
 void khv_lapic_set_cr8(struct khv_vcpu *vcpu, u64 cr8)
 {
-	if (vcpu->lapic)
-		write_tpr(vcpu->lapic, (cr8 & 0xf) << 4);
-	else
-		WRITE_ONCE(vcpu->run->cr8, cr8 & 0xf);
+	write_tpr(vcpu->lapic, (cr8 & 0xf) << 4);
 }
 
 bool khv_lapic_enabled(struct khv_vcpu *vcpu)
