@@ -113,7 +113,7 @@ static void expect_same(struct kunit *test, const struct native_op *op, u32 size
 
 	if (((want ^ got) & khv_emul_mask(size)) ||
 	    ((want_flags ^ got_flags) & defined))
-		KUNIT_FAIL(test, "%s/%u %llx, %llx flags %llx: %llx flags %llx, processor %llx flags %llx",
+		KUNIT_FAIL(test, "%s/%u %llx, %llx, %llx: %llx, %llx; processor: %llx, %llx",
 			   op->name, size, a, b, in, got, got_flags & defined,
 			   want, want_flags & defined);
 }
@@ -360,8 +360,8 @@ static void emul_alu_scan(struct kunit *test)
 static void emul_alu_mul(struct kunit *test)
 {
 	struct rnd_state rnd;
-	u64 a, b, in, want, fw, fg, lo, hi;
 	unsigned __int128 product;
+	u64 a, b, in, want, fw, fg, lo, hi;
 	int s, n;
 
 	prandom_seed_state(&rnd, 7);
