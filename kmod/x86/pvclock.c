@@ -39,19 +39,29 @@ static struct khv_pvclock_scale host_scale;
 struct khv_pvclock_scale khv_pvclock_scale(u64 tsc_hz)
 {
 	struct khv_pvclock_scale scale = { 0 };
+	u64 numerator = (u64)NSEC_PER_SEC << 32, top = 2 * (u64)NSEC_PER_SEC;
 
 	if (!tsc_hz)
 		return scale;
-	/* Bring the frequency into (NSEC_PER_SEC, 2 * NSEC_PER_SEC]: a factor of 32 bits. */
-	while (tsc_hz > 2 * (u64)NSEC_PER_SEC) {
-		tsc_hz >>= 1;
+	/*
+	 * The factor has 32 bits when the shifted frequency lies between one and
+	 * two GHz. Up to 8 GHz the numerator has room to be shifted instead,
+	 * which loses nothing.
+	 */
+	while (tsc_hz > top) {
 		scale.shift--;
+		if (top < 8 * (u64)NSEC_PER_SEC) {
+			top <<= 1;
+			numerator <<= 1;
+		} else {
+			tsc_hz >>= 1;
+		}
 	}
 	while (tsc_hz <= NSEC_PER_SEC) {
 		tsc_hz <<= 1;
 		scale.shift++;
 	}
-	scale.mul = div64_u64((u64)NSEC_PER_SEC << 32, tsc_hz);
+	scale.mul = div64_u64(numerator, tsc_hz);
 	return scale;
 }
 
