@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The paravirtual clock: scaling arithmetic, the version protocol of the
+ * guest's page, TSC offsets.
+ */
+#include "x86_fake.h"
+#include "x86/pvclock.c"
+
+/* What a guest computes, in as many bits as it takes. */
+static u64 exact_ns(u64 cycles, u64 hz)
+{
+	return mul_u64_u64_div_u64(cycles, NSEC_PER_SEC, hz);
+}
+
+static const u64 frequencies[] = {
+	1000000, 19200000, 32768, 999999999, 1000000000, 1000000001, 1193182, 1593000000,
+	2000000000, 2000000001, 2100000000, 2400000000ULL, 2893299000ULL, 3000000000ULL,
+	3999999999ULL, 4000000000ULL, 4000000001ULL, 5700000000ULL, 6200000000ULL, 9999999999ULL,
+};
+
+static void scale_is_accurate(struct kunit *test)
+{
+	int i, hours;
+
+	for (i = 0; i < ARRAY_SIZE(frequencies); i++) {
+		u64 hz = frequencies[i];
+		struct khv_pvclock_scale scale = khv_pvclock_scale(hz);
+
+		/* Within a part in 2^30: a tenth of a millisecond in a day. */
+		for (hours = 1; hours <= 1000; hours *= 10) {
+			u64 cycles = hz * 3600 * hours;
+			u64 ns = khv_pvclock_cycles_to_ns(scale, cycles);
+			u64 want = exact_ns(cycles, hz);
+
+			KUNIT_EXPECT_LE_MSG(test, abs((s64)(want - ns)), (s64)(want >> 30) + 2,
+					    "%llu Hz", hz);
+		}
+	}
+}
+
+static void scale_normalizes(struct kunit *test)
+{
+	u64 hz;
+
+	for (hz = 1000; hz < 100ULL * NSEC_PER_SEC; hz += hz / 7 + 1) {
+		struct khv_pvclock_scale scale = khv_pvclock_scale(hz);
+
+		/* The top bit of the factor is in use: no precision is given away. */
+		KUNIT_EXPECT_GE_MSG(test, scale.mul, 1U << 31, "%llu Hz", hz);
+	}
+	KUNIT_EXPECT_EQ(test, khv_pvclock_scale(0).mul, 0U);
+	KUNIT_EXPECT_EQ(test, khv_pvclock_scale(2 * (u64)NSEC_PER_SEC).mul, 1U << 31);
+	KUNIT_EXPECT_EQ(test, khv_pvclock_scale(2 * (u64)NSEC_PER_SEC).shift, (s8)0);
+}
+
+static void scale_is_monotonic(struct kunit *test)
+{
+	struct khv_pvclock_scale scale = khv_pvclock_scale(2893299000ULL);
+	u64 cycles, last = 0;
+
+	for (cycles = 0; cycles < 1ULL << 55; cycles += cycles / 5 + 1) {
+		u64 ns = khv_pvclock_cycles_to_ns(scale, cycles);
+
+		KUNIT_EXPECT_GE(test, ns, last);
+		last = ns;
+	}
+}
+
+static struct khv_vcpu *clock_vcpu(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = fake_vcpu(test);
+
+	host_scale = khv_pvclock_scale((u64)tsc_khz * 1000);
+	tsc_clocksource = true;
+	khv_vm_clock_init(vcpu->vm);
+	return vcpu;
+}
+
+static void page_protocol(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	struct pvclock_vcpu_time_info *page = (void *)fake.memory;
+	u64 now, offset_before;
+
+	vcpu->msrs.tsc_offset = khv_vm_tsc_start(vcpu->vm);
+	KUNIT_ASSERT_EQ(test, khv_pv_msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, 1, false), 0);
+	KUNIT_EXPECT_TRUE(test, khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE));
+	KUNIT_EXPECT_EQ(test, fake.writes, 0);
+	khv_pvclock_update(vcpu);
+
+	/* Odd, then the body, then even. */
+	KUNIT_EXPECT_EQ(test, fake.writes, 3);
+	KUNIT_EXPECT_EQ(test, fake.first_word[0] & 1, 1U);
+	KUNIT_EXPECT_EQ(test, fake.first_word[1], fake.first_word[0]);
+	KUNIT_EXPECT_EQ(test, fake.first_word[2], fake.first_word[0] + 1);
+	KUNIT_EXPECT_EQ(test, page->flags, (u8)PVCLOCK_TSC_STABLE_BIT);
+
+	/* The guest's clock began at zero not long ago. */
+	now = page->system_time + khv_pvclock_cycles_to_ns(host_scale,
+			rdtsc_ordered() + vcpu->msrs.tsc_offset - page->tsc_timestamp);
+	KUNIT_EXPECT_LT(test, now, 10 * (u64)NSEC_PER_SEC);
+
+	/* A second page of the same VM tells the time from the same pair. */
+	offset_before = page->tsc_timestamp;
+	khv_pvclock_update(vcpu);
+	KUNIT_EXPECT_EQ(test, page->tsc_timestamp, offset_before);
+	KUNIT_EXPECT_EQ(test, page->version, 4U);
+}
+
+static void page_hostile_address(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	static const u64 addresses[] = {
+		PAGE_SIZE | 1, ~0ULL, 1ULL << 63 | 1, (PAGE_SIZE - 2) | 1,
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
+		khv_pv_msr_write(vcpu, MSR_KVM_SYSTEM_TIME, addresses[i], false);
+		khv_pv_msr_write(vcpu, MSR_KVM_WALL_CLOCK, addresses[i], false);
+		khv_pvclock_update(vcpu);
+		KUNIT_EXPECT_EQ(test, fake.writes, 0);
+	}
+	/* Disabled: nothing is written. */
+	khv_pv_msr_write(vcpu, MSR_KVM_SYSTEM_TIME, 0, false);
+	khv_pvclock_update(vcpu);
+	KUNIT_EXPECT_EQ(test, fake.writes, 0);
+}
+
+static void wall_clock(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	struct pvclock_wall_clock *wall = (void *)fake.memory;
+	s64 now = ktime_get_real_seconds();
+
+	khv_pv_msr_write(vcpu, MSR_KVM_WALL_CLOCK_NEW, 64, false);
+	khv_pvclock_update(vcpu);
+	wall = (void *)(fake.memory + 64);
+	KUNIT_EXPECT_EQ(test, wall->version, 2U);
+	KUNIT_EXPECT_LE(test, abs(now - (s64)wall->sec), 10LL);
+	KUNIT_EXPECT_LT(test, wall->nsec, (u32)NSEC_PER_SEC);
+
+	/* Written once for each write of the MSR, and not for the client's. */
+	fake.writes = 0;
+	khv_pvclock_update(vcpu);
+	khv_pv_msr_write(vcpu, MSR_KVM_WALL_CLOCK_NEW, 64, true);
+	khv_pvclock_update(vcpu);
+	KUNIT_EXPECT_EQ(test, fake.writes, 0);
+}
+
+static void set_clock(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	struct kvm_clock_data data = { .clock = 5 * 3600ULL * NSEC_PER_SEC };
+	u64 start = data.clock;
+
+	KUNIT_EXPECT_EQ(test, khv_vm_clock_set(vcpu->vm, &data), 0);
+	khv_vm_clock_get(vcpu->vm, &data);
+	KUNIT_EXPECT_GE(test, data.clock, start);
+	KUNIT_EXPECT_LT(test, data.clock - start, (u64)NSEC_PER_SEC);
+	KUNIT_EXPECT_TRUE(test, data.flags & KVM_CLOCK_TSC_STABLE);
+
+	/* With the real time of a minute ago, the minute is added. */
+	data = (struct kvm_clock_data) {
+		.flags = KVM_CLOCK_REALTIME,
+		.clock = start,
+		.realtime = ktime_get_real_ns() - 60 * (u64)NSEC_PER_SEC,
+	};
+	KUNIT_EXPECT_EQ(test, khv_vm_clock_set(vcpu->vm, &data), 0);
+	khv_vm_clock_get(vcpu->vm, &data);
+	KUNIT_EXPECT_GE(test, data.clock, start + 60 * (u64)NSEC_PER_SEC);
+	KUNIT_EXPECT_LT(test, data.clock, start + 61 * (u64)NSEC_PER_SEC);
+
+	data.flags = 1;
+	KUNIT_EXPECT_EQ(test, khv_vm_clock_set(vcpu->vm, &data), -EINVAL);
+}
+
+static void tsc_writes_meet(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	u64 second = (u64)tsc_khz * 1000;
+	u64 start = khv_vm_tsc_start(vcpu->vm), far;
+
+	/* Zero, or about what the TSC reads by now, joins the others. */
+	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 0), start);
+	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 1000), start);
+	/* Far away is a new time, and the next vCPU's write the same one. */
+	far = khv_vm_tsc_offset(vcpu->vm, 1000 * second);
+	KUNIT_EXPECT_NE(test, far, start);
+	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 1000 * second), far);
+	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 1000 * second - second / 2), far);
+	KUNIT_EXPECT_NE(test, khv_vm_tsc_offset(vcpu->vm, 2000 * second), far);
+}
+
+static struct kunit_case clock_cases[] = {
+	KUNIT_CASE(scale_is_accurate),
+	KUNIT_CASE(scale_normalizes),
+	KUNIT_CASE(scale_is_monotonic),
+	KUNIT_CASE(page_protocol),
+	KUNIT_CASE(page_hostile_address),
+	KUNIT_CASE(wall_clock),
+	KUNIT_CASE(set_clock),
+	KUNIT_CASE(tsc_writes_meet),
+	{}
+};
+
+static struct kunit_suite clock_suite = {
+	.name = "khv_clock",
+	.test_cases = clock_cases,
+};
+kunit_test_suite(clock_suite);
+
+MODULE_DESCRIPTION("khv: tests of the paravirtual clock");
+MODULE_LICENSE("GPL");
