@@ -8,6 +8,8 @@
  */
 #include <kunit/test.h>
 #include <linux/hrtimer.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
@@ -1059,6 +1061,64 @@ static void test_fuzz(struct kunit *test)
 	}
 }
 
+struct raiser {
+	struct khv_vcpu *vcpu;
+	u32 seed, wins;
+};
+
+static int raiser_fn(void *data)
+{
+	struct raiser *raiser = data;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, raiser->seed);
+	while (!kthread_should_stop()) {
+		raiser->wins += khv_lapic_set_irr(raiser->vcpu,
+						  0x20 + prandom_u32_state(&rnd) % 0xe0, false);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Others raise while the vCPU takes: each one accepted is seen, once. */
+static void test_concurrent_raise(struct kunit *test)
+{
+	struct task_struct *task[3];
+	struct raiser raiser[ARRAY_SIZE(task)];
+	struct khv_vcpu *vcpu = w.vcpu[0];
+	unsigned long end = jiffies + HZ / 2;
+	u32 seen = 0, wins = 0;
+	unsigned int i;
+
+	enable(vcpu);
+	for (i = 0; i < ARRAY_SIZE(task); i++) {
+		raiser[i] = (struct raiser){ .vcpu = vcpu, .seed = i };
+		task[i] = kthread_run(raiser_fn, &raiser[i], "khv_raiser");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task[i]));
+	}
+	do {
+		int vector = khv_lapic_highest(vcpu);
+
+		if (vector >= 0) {
+			khv_lapic_ack(vcpu, vector);
+			wr(vcpu, APIC_EOI, 0);
+			seen++;
+		}
+		cond_resched();
+	} while (time_before(jiffies, end));
+	for (i = 0; i < ARRAY_SIZE(task); i++) {
+		kthread_stop(task[i]);
+		wins += raiser[i].wins;
+	}
+	while (khv_lapic_highest(vcpu) >= 0) {
+		khv_lapic_ack(vcpu, khv_lapic_highest(vcpu));
+		wr(vcpu, APIC_EOI, 0);
+		seen++;
+	}
+	KUNIT_EXPECT_GT(test, seen, 0u);
+	KUNIT_EXPECT_EQ(test, seen, wins);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(test_reset_state),
 	KUNIT_CASE(test_priorities),
@@ -1082,6 +1142,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(test_hostile_state),
 	KUNIT_CASE(test_against_model),
 	KUNIT_CASE(test_fuzz),
+	KUNIT_CASE(test_concurrent_raise),
 	{}
 };
 
