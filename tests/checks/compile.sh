@@ -28,6 +28,11 @@ imports()
 	comm -12 "$WORK/$K_NAME.imports" "$WORK/$K_NAME.reserved"
 }
 
+first_error()
+{
+	sed -nE "s,^$MODULE_TREE/,,; s/ error: / /p" "$MODULE_TREE.log" | head -n 1
+}
+
 kernel_get debian-7.2 || exit
 NEWEST=$K_ROOT$K_BUILD/Module.symvers
 [ "$(reserved "$NEWEST" | wc -l)" -gt 50 ] ||
@@ -35,7 +40,7 @@ NEWEST=$K_ROOT$K_BUILD/Module.symvers
 for k in debian-6.1 debian-6.12 debian-7.2; do
 	kernel_get "$k" || exit
 	if ! module_build; then
-		fail "builds on $k"
+		fail "builds on $k" "$(first_error)"
 		continue
 	fi
 	pass "builds on $k"

@@ -35,7 +35,8 @@ files_key()
 	( cd "$1" && xargs -r sha256sum <.files ) | content_key
 }
 
-# module_build: sets MODULE to a khv.ko for the current kernel.
+# module_build: sets MODULE to a khv.ko for the current kernel, and MODULE_TREE
+# to where it is built, beside MODULE_TREE.log.
 module_build()
 {
 	local tree out name
@@ -43,6 +44,7 @@ module_build()
 	[ -e "$TOP/Kbuild" ] || { say "there is no $TOP/Kbuild; use --no-module"; return 1; }
 	name=module-$(basename "$K_DIR")-$(echo "$TOP" | content_key)
 	tree=$CACHE/builds/$name
+	MODULE_TREE=$tree
 	mkdir -p "$CACHE/builds"
 	lock "$name"
 	sync_tree "$tree" Kbuild VERSION kmod uapi tests/kunit || return
