@@ -264,9 +264,6 @@ void khv_xstate_load(struct khv_vcpu *vcpu)
 	 * The guest's XCR0 stays for the whole region, interrupt windows
 	 * included: inside kernel_fpu_begin() no host code touches extended state.
 	 */
-	xs->xcr0_loaded = (vcpu->regs.cr4 & X86_CR4_OSXSAVE) && xs->xcr0 != xs->host_xcr0;
-	if (xs->xcr0_loaded)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, xs->xcr0);
 	xs->loaded = true;
 	khv_xstate_switch_xcr0(vcpu);
 }
@@ -276,8 +273,9 @@ void khv_xstate_save(struct khv_vcpu *vcpu)
 	struct khv_xstate *xs = &vcpu->xstate;
 	u32 lo = lower_32_bits(host_mask), hi = upper_32_bits(host_mask);
 
-	if (xs->xcr0_loaded)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, xs->host_xcr0);
+	/* Components that the guest has turned off are saved all the same. */
+	if (have_xsave)
+		write_xcr0(xs, xs->host_xcr0);
 	if (have_xsaveopt)
 		asm volatile("xsaveopt64 (%0)" : : "r" (xs->area), "a" (lo), "d" (hi) : "memory");
 	else if (have_xsave)

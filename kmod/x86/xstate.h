@@ -16,7 +16,6 @@ struct khv_xstate {
 	u64 host_xcr0;		/* while loaded */
 	u64 cpu_xcr0;		/* while loaded: what XCR0 now holds */
 	u32 host_pkru;		/* while loaded */
-	bool xcr0_loaded;	/* the CPU has the guest's XCR0, which differs from the host's */
 	bool loaded;		/* the registers hold the guest's state */
 };
 
@@ -32,7 +31,11 @@ int khv_xstate_create(struct khv_vcpu *vcpu);
 void khv_xstate_destroy(struct khv_vcpu *vcpu);
 void khv_xstate_reset(struct khv_vcpu *vcpu, bool init);
 
-/* Inside kernel_fpu_begin(), interrupts off: put the guest's state into the registers, and back; XCR0, too, when it differs. */
+/*
+ * Inside kernel_fpu_begin(), interrupts off: put the guest's state into the
+ * registers, XCR0 among them, and back. In between nothing of the host uses
+ * the FPU.
+ */
 void khv_xstate_load(struct khv_vcpu *vcpu);
 void khv_xstate_save(struct khv_vcpu *vcpu);
 /* The guest changed XCR0 or CR4.OSXSAVE; if its state is loaded, so must be the new XCR0. */
