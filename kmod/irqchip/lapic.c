@@ -449,7 +449,8 @@ static u64 x2apic_writable(const struct khv_lapic *apic, unsigned int reg)
 	case APIC_TDCR:
 		return 0xb;
 	default:
-		return lvt_writable(apic, reg) | APIC_SEND_PENDING;
+		/* Read-only bits are no reserved ones: Linux writes both to LVT0. */
+		return lvt_writable(apic, reg) | APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR;
 	}
 }
 
