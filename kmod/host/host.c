@@ -26,7 +26,7 @@ int khv_host_probe(void)
 	 * says software interrupt and the kernel panics on it.
 	 */
 	if (khv_host_fred()) {
-		pr_err("khv: FRED event delivery is on and NMIs cannot be handed back to the host; boot with fred=off\n");
+		pr_err("FRED event delivery is on and NMIs cannot be handed back to the host; boot with fred=off\n");
 		return -EOPNOTSUPP;
 	}
 	return 0;

@@ -295,7 +295,7 @@ static int module_event(struct notifier_block *nb, unsigned long action, void *d
 	if (exclusive && !forced) {
 		WRITE_ONCE(exclusive, false);
 		exclusive_off_everywhere();
-		pr_info("khv: kvm_intel is being loaded; VMX ownership changes from exclusive to per-run\n");
+		pr_info("kvm_intel is being loaded; VMX ownership changes from exclusive to per-run\n");
 	}
 	mutex_unlock(&vmxon_lock);
 	return NOTIFY_DONE;
@@ -329,7 +329,7 @@ static int choose_mode(enum khv_vmx_mode mode)
 {
 	forced = mode != KHV_VMX_AUTO;
 	if (mode == KHV_VMX_EXCLUSIVE && !KHV_HAVE_CR4_SHADOW) {
-		pr_err("khv: vmx_mode=exclusive is impossible on this kernel: from 6.19 on it lets only KVM change CR4; use per-run or auto\n");
+		pr_err("vmx_mode=exclusive is impossible on this kernel: from 6.19 on it lets only KVM change CR4; use per-run or auto\n");
 		return -EOPNOTSUPP;
 	}
 	exclusive = KHV_HAVE_CR4_SHADOW && mode != KHV_VMX_PER_RUN &&

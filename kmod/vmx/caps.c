@@ -72,7 +72,7 @@ static int adjust(const struct control *c, bool true_msrs, u32 *value)
 	rdmsrl(true_msrs ? c->true_msr : c->msr, msr);
 	may = msr >> 32;
 	if (c->need & ~may) {
-		pr_err("khv: this processor's VMX lacks %s controls %#x that khv needs\n",
+		pr_err("this processor's VMX lacks %s controls %#x that khv needs\n",
 		       c->name, c->need & ~may);
 		return -EOPNOTSUPP;
 	}
@@ -104,17 +104,17 @@ static int check_firmware(void)
 
 	/* The VMX CPU flag is cleared by Linux when firmware locked it off, too. */
 	if (!(cpuid_ecx(1) & BIT(5))) {
-		pr_err("khv: this processor has no VMX (or the hypervisor below does not offer it)\n");
+		pr_err("this processor has no VMX (or the hypervisor below does not offer it)\n");
 		return -EOPNOTSUPP;
 	}
 	on_each_cpu(check_cpu, &fc, 1);
 	if (atomic_read(&fc.locked_off)) {
-		pr_err("khv: VMX is locked off by firmware on %d CPUs; enable Intel Virtualization Technology in the firmware setup\n",
+		pr_err("VMX is locked off by firmware on %d CPUs; enable Intel Virtualization Technology in the firmware setup\n",
 		       atomic_read(&fc.locked_off));
 		return -EOPNOTSUPP;
 	}
 	if (atomic_read(&fc.unlocked)) {
-		pr_err("khv: IA32_FEATURE_CONTROL is not locked on %d CPUs, so VMXON would fault; update the firmware\n",
+		pr_err("IA32_FEATURE_CONTROL is not locked on %d CPUs, so VMXON would fault; update the firmware\n",
 		       atomic_read(&fc.unlocked));
 		return -EOPNOTSUPP;
 	}
@@ -128,11 +128,11 @@ static int check_basic(bool *true_msrs)
 	rdmsrl(MSR_IA32_VMX_BASIC, basic);
 	vmx_caps.revision = basic & GENMASK_ULL(30, 0);
 	if (((basic >> 32) & 0x1fff) > PAGE_SIZE) {
-		pr_err("khv: this processor's VMCS is larger than a page\n");
+		pr_err("this processor's VMCS is larger than a page\n");
 		return -EOPNOTSUPP;
 	}
 	if (((basic >> 50) & 0xf) != 6) {
-		pr_err("khv: this processor wants the VMCS in memory that is not write-back\n");
+		pr_err("this processor wants the VMCS in memory that is not write-back\n");
 		return -EOPNOTSUPP;
 	}
 	*true_msrs = basic & BIT_ULL(55);
@@ -147,7 +147,7 @@ static int check_ept(void)
 	vmx_caps.ept_vpid = cap;
 	if (!(cap & VMX_EPT_PAGE_WALK_4_BIT) || !(cap & VMX_EPTP_WB_BIT) ||
 	    !(cap & VMX_EPT_INVEPT_BIT) || !(cap & VMX_EPT_EXTENT_CONTEXT_BIT)) {
-		pr_err("khv: this processor's EPT lacks 4-level walks, write-back tables or single-context INVEPT (capabilities %#llx)\n",
+		pr_err("this processor's EPT lacks 4-level walks, write-back tables or single-context INVEPT (capabilities %#llx)\n",
 		       cap);
 		return -EOPNOTSUPP;
 	}
@@ -199,7 +199,7 @@ int khv_vmx_caps_probe(void)
 
 	rdmsrl(MSR_IA32_VMX_PROCBASED_CTLS2, cpu2);
 	if (!((cpu2 >> 32) & SECONDARY_EXEC_ENABLE_EPT)) {
-		pr_err("khv: this processor has no EPT; this release needs it\n");
+		pr_err("this processor has no EPT; this release needs it\n");
 		return -EOPNOTSUPP;
 	}
 	r = adjust(&cpu2_control, true_msrs, &vmx_caps.cpu2);

@@ -44,7 +44,7 @@ static void dump_segment(const struct dump_field *s)
 	/* The four fields of a segment are numbered alike in their groups. */
 	u32 n = s->field - GUEST_ES_SELECTOR;
 
-	pr_err("khv:   %-4s selector %#06llx base %#llx limit %#llx access %#llx\n", s->name,
+	pr_err("  %-4s selector %#06llx base %#llx limit %#llx access %#llx\n", s->name,
 	       khv_vmread(s->field), khv_vmread(GUEST_ES_BASE + n),
 	       khv_vmread(GUEST_ES_LIMIT + n), khv_vmread(GUEST_ES_AR_BYTES + n));
 }
@@ -57,9 +57,9 @@ void khv_vmx_dump(struct khv_vcpu *vcpu)
 	if (!__ratelimit(&limit))
 		return;
 	if (khv_vmx_access_begin(vcpu)) {
-		pr_err("khv: VMCS of vCPU %d, task %d:\n", vcpu->id, task_pid_nr(current));
+		pr_err("VMCS of vCPU %d, task %d:\n", vcpu->id, task_pid_nr(current));
 		for (i = 0; i < ARRAY_SIZE(fields); i++)
-			pr_err("khv:   %-28s %#llx\n", fields[i].name,
+			pr_err("  %-28s %#llx\n", fields[i].name,
 			       khv_vmread(fields[i].field));
 		for (i = 0; i < ARRAY_SIZE(segments); i++)
 			dump_segment(&segments[i]);

@@ -31,7 +31,7 @@ static int parse_mode(enum khv_vmx_mode *mode)
 	int i = match_string(names, ARRAY_SIZE(names), vmx_mode);
 
 	if (i < 0) {
-		pr_err("khv: vmx_mode=%s is not one of auto, exclusive, per-run\n", vmx_mode);
+		pr_err("vmx_mode=%s is not one of auto, exclusive, per-run\n", vmx_mode);
 		return -EINVAL;
 	}
 	*mode = i;
@@ -60,7 +60,7 @@ static int vmx_init(void)
 		khv_mitigate_exit();
 		return r;
 	}
-	pr_info("khv: VMX, %s ownership, EPT with %s leaves%s\n", khv_vmxon_mode_name(),
+	pr_info("VMX, %s ownership, EPT with %s leaves%s\n", khv_vmxon_mode_name(),
 		khv_caps.ept_1g ? "4K, 2M and 1G" : khv_caps.ept_2m ? "4K and 2M" : "4K",
 		vmx_caps.vpid ? ", VPID" : "");
 	return 0;
