@@ -93,7 +93,8 @@ static __always_inline unsigned int bucket_of(u32 leaf)
 	return (leaf ^ leaf >> 26) % KHV_CPUID_BUCKETS;
 }
 
-struct kvm_cpuid_entry2 *khv_cpuid_find(struct khv_cpuid *cpuid, u32 leaf, u32 subleaf)
+static __always_inline struct kvm_cpuid_entry2 *find_entry(struct khv_cpuid *cpuid, u32 leaf,
+							   u32 subleaf)
 {
 	u16 link = cpuid->bucket[bucket_of(leaf)];
 
@@ -105,6 +106,11 @@ struct kvm_cpuid_entry2 *khv_cpuid_find(struct khv_cpuid *cpuid, u32 leaf, u32 s
 		link = cpuid->next[link - 1];
 	}
 	return NULL;
+}
+
+struct kvm_cpuid_entry2 *khv_cpuid_find(struct khv_cpuid *cpuid, u32 leaf, u32 subleaf)
+{
+	return find_entry(cpuid, leaf, subleaf);
 }
 
 /*
@@ -162,9 +168,9 @@ static noinline void query_missing(struct khv_cpuid *cpuid, u32 leaf, u32 sublea
 void khv_cpuid_query(struct khv_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	u32 leaf = *eax, subleaf = *ecx;
-	struct kvm_cpuid_entry2 *e = khv_cpuid_find(&vcpu->cpuid, leaf, subleaf);
+	struct kvm_cpuid_entry2 *e = find_entry(&vcpu->cpuid, leaf, subleaf);
 
-	if (unlikely(!e)) {
+	if (!e) {
 		query_missing(&vcpu->cpuid, leaf, subleaf, eax, ebx, ecx, edx);
 		return;
 	}
@@ -174,16 +180,31 @@ void khv_cpuid_query(struct khv_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *e
 	*edx = e->edx;
 }
 
-void khv_cpuid_emulate(struct khv_vcpu *vcpu)
+static noinline void emulate_missing(struct khv_vcpu *vcpu)
 {
 	u64 *gpr = vcpu->regs.gpr;
-	u32 eax = gpr[KHV_RAX], ebx, ecx = gpr[KHV_RCX], edx;
+	u32 eax, ebx, ecx, edx;
 
-	khv_cpuid_query(vcpu, &eax, &ebx, &ecx, &edx);
+	query_missing(&vcpu->cpuid, gpr[KHV_RAX], gpr[KHV_RCX], &eax, &ebx, &ecx, &edx);
 	gpr[KHV_RAX] = eax;
 	gpr[KHV_RBX] = ebx;
 	gpr[KHV_RCX] = ecx;
 	gpr[KHV_RDX] = edx;
+}
+
+void khv_cpuid_emulate(struct khv_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->regs.gpr;
+	const struct kvm_cpuid_entry2 *e = find_entry(&vcpu->cpuid, gpr[KHV_RAX], gpr[KHV_RCX]);
+
+	if (unlikely(!e)) {
+		emulate_missing(vcpu);
+		return;
+	}
+	gpr[KHV_RAX] = e->eax;
+	gpr[KHV_RBX] = e->ebx;
+	gpr[KHV_RCX] = e->ecx;
+	gpr[KHV_RDX] = e->edx;
 }
 
 static const struct kvm_cpuid_entry2 *find_linear(const struct kvm_cpuid_entry2 *entries,
