@@ -7,6 +7,7 @@
  * particular guest is told is its client's choice (cpuid.c).
  */
 #include <asm/cpufeature.h>
+#include <asm/fpu/types.h>
 #include <asm/kvm_para.h>
 #include <asm/processor.h>
 #include <linux/kvm.h>
@@ -112,28 +113,42 @@ static u32 *entry_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
 	}
 }
 
+/* AVX and AVX-512 instructions, for hosts on which their registers are not saved. */
+static u32 needs_vectors(const struct feature_word *w, bool avx512)
+{
+	if (w->leaf == 1 && w->reg == ECX)
+		return avx512 ? 0 : F(AVX) | F(FMA) | F(F16C);
+	if (w->leaf == 7 && w->index == 0 && w->reg == EBX)
+		return avx512 ? F(AVX512F) | F(AVX512DQ) | F(AVX512IFMA) | F(AVX512PF) |
+				F(AVX512ER) | F(AVX512CD) | F(AVX512BW) | F(AVX512VL) : F(AVX2);
+	if (w->leaf == 7 && w->index == 1)
+		return avx512 ? BIT(5) : BIT(4) | BIT(23);
+	if (w->leaf == 0x80000001 && w->reg == ECX)
+		return avx512 ? 0 : F(XOP) | F(FMA4);
+	return 0;
+}
+
 /* Bits that more than CPUID decides, as this host stands. */
 static u32 withheld(const struct feature_word *w)
 {
+	u64 mask = khv_xstate_mask();
 	u32 bits = 0;
 
+	if (!(mask & XFEATURE_MASK_YMM))
+		bits |= needs_vectors(w, false);
+	if (!(mask & XFEATURE_MASK_AVX512))
+		bits |= needs_vectors(w, true);
+
 	if (w->leaf == 1 && w->reg == ECX) {
-		if (!(khv_xstate_mask() & XFEATURE_MASK_YMM))
-			bits |= F(AVX) | F(FMA) | F(F16C);
-		if (!khv_xstate_mask())
+		if (!mask)
 			bits |= F(XSAVE);
 	} else if (w->leaf == 7 && w->index == 0 && w->reg == EBX) {
 		if (!khv_caps.invpcid)
 			bits |= F(INVPCID);
-		if (!(khv_xstate_mask() & XFEATURE_MASK_YMM))
-			bits |= F(AVX2);
-		if (!(khv_xstate_mask() & XFEATURE_MASK_AVX512))
-			bits |= F(AVX512F) | F(AVX512DQ) | F(AVX512IFMA) | F(AVX512PF) |
-				F(AVX512ER) | F(AVX512CD) | F(AVX512BW) | F(AVX512VL);
 	} else if (w->leaf == 7 && w->index == 0 && w->reg == ECX) {
 		if (!khv_caps.rdtscp)
 			bits |= F(RDPID);
-		if (!(khv_xstate_mask() & XFEATURE_MASK_PKRU) || !khv_caps.nested_paging)
+		if (!(mask & XFEATURE_MASK_PKRU) || !khv_caps.nested_paging)
 			bits |= F(PKU);
 	} else if (w->leaf == 0xd) {
 		if (!khv_caps.xsaves)
