@@ -227,6 +227,38 @@ static void test_other_files(void)
 	}
 }
 
+/* A small generator, so that every run damages the same bytes. */
+static uint32_t next_random(void)
+{
+	static uint32_t x = 2463534242u;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return x;
+}
+
+/* Files with random bytes in their headers must load or be refused, nothing else. */
+static void test_random_damage(struct khv_blob (*make)(void), size_t from, size_t to,
+			       const char *name)
+{
+	unsigned int loaded = 0, refused = 0;
+
+	for (int round = 0; round < 3000; round++) {
+		struct khv_blob f = make();
+
+		for (uint32_t n = next_random() % 6 + 1; n; n--)
+			f.data[from + next_random() % (to - from)] = (uint8_t)next_random();
+		if (load(&f))
+			refused++;
+		else
+			loaded++;
+		khv_blob_free(&f);
+	}
+	ok(loaded && refused, "random damage to a %s: %u loaded, %u refused", name, loaded,
+	   refused);
+}
+
 static int write_params(const char *cmdline, uint64_t initrd_size)
 {
 	struct khv_blob initrd = blob(initrd_size ? initrd_size : 1);
@@ -313,6 +345,8 @@ int main(void)
 	test_elf_truncated();
 	test_elf_refused();
 	test_other_files();
+	test_random_damage(make_bzimage, HEADER, 0x270, "bzImage");
+	test_random_damage(make_elf, 0, sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Phdr), "vmlinux");
 	test_params();
 	test_high_memory();
 	khv_ram_uninit(&ram);
