@@ -115,7 +115,7 @@ static inline void sti_hlt_cli(void)
 	asm volatile("sti; hlt; cli" : : : "memory");
 }
 
-static inline void pause(void)
+static inline void cpu_pause(void)
 {
 	asm volatile("pause" : : : "memory");
 }

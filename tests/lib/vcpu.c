@@ -49,27 +49,28 @@ void vcpu_destroy(struct vcpu *vcpu)
 	free(vcpu);
 }
 
-static struct kvm_cpuid2 *cpuid_alloc(void)
+static struct kvm_cpuid2 *cpuid_alloc(unsigned int count)
 {
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) +
 					  CPUID_MAX * sizeof(cpuid->entries[0]));
 
-	ASSERT(cpuid);
-	cpuid->nent = CPUID_MAX;
+	ASSERT(cpuid && count <= CPUID_MAX);
+	cpuid->nent = count;
 	return cpuid;
 }
 
 struct kvm_cpuid2 *supported_cpuid(int dev)
 {
-	struct kvm_cpuid2 *cpuid = cpuid_alloc();
+	struct kvm_cpuid2 *cpuid = cpuid_alloc(CPUID_MAX);
 
 	ASSERT_EQ(try_ioctl(dev, KVM_GET_SUPPORTED_CPUID, cpuid), 0);
 	return cpuid;
 }
 
-struct kvm_cpuid2 *vcpu_get_cpuid(struct vcpu *vcpu)
+/* KVM before 6.3 takes @count for an answer and returns it unchanged. */
+struct kvm_cpuid2 *vcpu_get_cpuid(struct vcpu *vcpu, unsigned int count)
 {
-	struct kvm_cpuid2 *cpuid = cpuid_alloc();
+	struct kvm_cpuid2 *cpuid = cpuid_alloc(count);
 
 	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_CPUID2, cpuid), 0);
 	return cpuid;

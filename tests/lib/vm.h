@@ -73,8 +73,8 @@ void vcpu_destroy(struct vcpu *vcpu);
 /* KVM_GET_SUPPORTED_CPUID; the caller frees it. */
 struct kvm_cpuid2 *supported_cpuid(int dev);
 struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, uint32_t function, uint32_t index);
-/* A vCPU's own table with room for all entries; the caller frees it. */
-struct kvm_cpuid2 *vcpu_get_cpuid(struct vcpu *vcpu);
+/* A vCPU's own table, of @count entries; the caller frees it. */
+struct kvm_cpuid2 *vcpu_get_cpuid(struct vcpu *vcpu, unsigned int count);
 
 void vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs);
 void vcpu_set_regs(struct vcpu *vcpu, struct kvm_regs *regs);

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lifetimes: descriptors closed in any order, processes that fork or are
+ * killed, many VMs, and vCPU numbers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "guest_cpu.h"
+#include "ksft.h"
+
+#define PORT	0x6e0
+
+/* Real mode: writes to PORT for ever. */
+GUEST_BLOB(writes);
+GUEST_BLOB(spins);
+asm("	.section .rodata\n"
+    "	.code16\n"
+    "writes_start:\n"
+    "	movw $0x6e0, %dx\n"
+    "1:	outb %al, %dx\n"
+    "	jmp 1b\n"
+    "writes_end:\n"
+    "spins_start:\n"
+    "1:	jmp 1b\n"
+    "spins_end:\n"
+    "	.code64\n"
+    "	.previous\n");
+
+static struct vcpu *small_vm(const void *code, size_t size)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(KiB(128), 0), 0);
+
+	vcpu_real_mode(vcpu, 0x1000, code, size);
+	return vcpu;
+}
+
+static void expect_works(void)
+{
+	struct vcpu *vcpu = small_vm(BLOB(writes));
+	struct vm *vm = vcpu->vm;
+
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+	EXPECT_EQ(vcpu->run->io.port, PORT);
+	vcpu_destroy(vcpu);
+	vm_destroy(vm);
+}
+
+/* Every order in which device, VM and vCPU can be closed; memory goes last or first. */
+static void test_close_orders(void)
+{
+	static const uint8_t orders[][3] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+	};
+	unsigned int i, k, mapped;
+	struct vcpu *vcpu;
+	int fds[3];
+
+	for (i = 0; i < 2 * KSFT_ARRAY_SIZE(orders); i++) {
+		mapped = i % 2;
+		vcpu = small_vm(BLOB(writes));
+		vcpu_run_to(vcpu, KVM_EXIT_IO);
+		fds[0] = vcpu->vm->dev;
+		fds[1] = vcpu->vm->fd;
+		fds[2] = vcpu->fd;
+		if (!mapped)
+			munmap(vcpu->run, vcpu->run_size);
+		for (k = 0; k < 3; k++)
+			EXPECT(!close(fds[orders[i / 2][k]]));
+		if (mapped)
+			munmap(vcpu->run, vcpu->run_size);
+		munmap(vcpu->vm->ram, vcpu->vm->ram_size);
+	}
+	expect_works();
+}
+
+static void test_vcpu_outlives_vm(void)
+{
+	struct vcpu *vcpu = small_vm(BLOB(writes));
+
+	close(vcpu->vm->dev);
+	close(vcpu->vm->fd);
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+}
+
+static void test_mapping_outlives_vcpu(void)
+{
+	struct vcpu *vcpu = small_vm(BLOB(writes));
+
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+	close(vcpu->fd);
+	close(vcpu->vm->fd);
+	close(vcpu->vm->dev);
+	EXPECT_EQ(vcpu->run->exit_reason, KVM_EXIT_IO);
+	vcpu->run->immediate_exit = 1;
+}
+
+static void test_memory_unmapped_first(void)
+{
+	struct vcpu *vcpu = small_vm(BLOB(writes));
+	struct vm *vm = vcpu->vm;
+
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+	munmap(vm->ram, vm->ram_size);
+	vm->ram = NULL;
+	EXPECT(try_run(vcpu) == -EFAULT || vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR);
+	vcpu_destroy(vcpu);
+	vm_destroy(vm);
+	expect_works();
+}
+
+/* Waits for a child: true when it exited with 0. */
+static bool child_passed(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* The child has the descriptors but not the memory: it may close, not use. */
+static void test_fork(void)
+{
+	struct vcpu *vcpu = small_vm(BLOB(writes));
+	struct kvm_regs regs;
+	pid_t pid;
+
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+	pid = fork();
+	if (!pid) {
+		if (try_run(vcpu) != -EIO || try_ioctl(vcpu->fd, KVM_GET_REGS, &regs) != -EIO ||
+		    try_set_slot(vcpu->vm, 1, 0, MiB(1), PAGE_SIZE, vcpu->vm->ram) != -EIO ||
+		    try_ioctl_value(vcpu->vm->fd, KVM_CREATE_VCPU, 1) != -EIO)
+			_exit(1);
+		_exit(0);
+	}
+	EXPECT(child_passed(pid));
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+}
+
+/* The parent's VM dies with the parent's last use, though the child goes on. */
+static void test_child_closes_last(void)
+{
+	struct vcpu *vcpu = small_vm(BLOB(writes));
+	struct vm *vm = vcpu->vm;
+	int hold[2];
+	char byte;
+	pid_t pid;
+
+	ASSERT(!pipe(hold));
+	vcpu_run_to(vcpu, KVM_EXIT_IO);
+	pid = fork();
+	if (!pid) {
+		close(hold[1]);
+		_exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	vcpu_destroy(vcpu);
+	vm_destroy(vm);
+	expect_works();
+	close(hold[1]);
+	EXPECT(child_passed(pid));
+	expect_works();
+}
+
+static void test_killed_while_running(void)
+{
+	int ready[2], i, status;
+	struct vcpu *vcpu;
+	char byte = 0;
+	pid_t pid;
+
+	for (i = 0; i < 5; i++) {
+		ASSERT(!pipe(ready));
+		pid = fork();
+		if (!pid) {
+			vcpu = small_vm(BLOB(spins));
+			if (write(ready[1], &byte, 1) != 1)
+				_exit(1);
+			try_run(vcpu);
+			_exit(1);
+		}
+		ASSERT(read(ready[0], &byte, 1) == 1);
+		usleep(i * 10000);
+		kill(pid, SIGKILL);
+		ASSERT(waitpid(pid, &status, 0) == pid);
+		EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %#x", status);
+		close(ready[0]);
+		close(ready[1]);
+	}
+	expect_works();
+}
+
+static void *run_forever(void *vcpu)
+{
+	try_run(vcpu);
+	return NULL;
+}
+
+/* exit_group() while another thread is in the guest. */
+static void test_exit_while_running(void)
+{
+	pthread_t thread;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		if (pthread_create(&thread, NULL, run_forever, small_vm(BLOB(spins))))
+			_exit(1);
+		usleep(20000);
+		_exit(0);
+	}
+	EXPECT(child_passed(pid));
+	expect_works();
+}
+
+static void test_many_vms(void)
+{
+	enum { COUNT = 24 };
+	struct vcpu *vcpus[COUNT];
+	int i, round;
+
+	for (i = 0; i < COUNT; i++)
+		vcpus[i] = small_vm(BLOB(writes));
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < COUNT; i++)
+			vcpu_run_to(vcpus[i], KVM_EXIT_IO);
+	for (i = 0; i < COUNT; i++) {
+		struct vm *vm = vcpus[i]->vm;
+
+		vcpu_destroy(vcpus[i]);
+		vm_destroy(vm);
+	}
+}
+
+static void test_create_destroy(void)
+{
+	int i;
+
+	for (i = 0; i < 60; i++)
+		expect_works();
+}
+
+static void test_vcpu_numbers(void)
+{
+	struct vm *vm = vm_create(0, 0);
+	int max = vm_check_extension(vm, KVM_CAP_MAX_VCPU_ID);
+
+	if (max <= 0)
+		max = vm_check_extension(vm, KVM_CAP_MAX_VCPUS);
+	vcpu_create_bare(vm, 0);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_CREATE_VCPU, 0), -EEXIST);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_CREATE_VCPU, max), -EINVAL);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_CREATE_VCPU, -1UL), -EINVAL);
+	EXPECT(try_ioctl_value(vm->fd, KVM_CREATE_VCPU, 1) >= 0);
+}
+
+static void test_close_on_exec(void)
+{
+	struct vm *vm = vm_create(0, 0);
+	struct vcpu *vcpu = vcpu_create_bare(vm, 0);
+
+	EXPECT(fcntl(vm->fd, F_GETFD) & FD_CLOEXEC);
+	EXPECT(fcntl(vcpu->fd, F_GETFD) & FD_CLOEXEC);
+}
+
+static const struct ksft_test tests[] = {
+	{ "close_orders", test_close_orders },
+	{ "vcpu_outlives_vm", test_vcpu_outlives_vm },
+	{ "mapping_outlives_vcpu", test_mapping_outlives_vcpu },
+	{ "memory_unmapped_first", test_memory_unmapped_first },
+	{ "fork", test_fork },
+	{ "child_closes_last", test_child_closes_last },
+	{ "killed_while_running", test_killed_while_running },
+	{ "exit_while_running", test_exit_while_running },
+	{ "many_vms", test_many_vms },
+	{ "create_destroy", test_create_destroy },
+	{ "vcpu_numbers", test_vcpu_numbers },
+	{ "close_on_exec", test_close_on_exec },
+};
+
+static const struct ksft_suite suite = KSFT_SUITE("vm", tests);
+
+int main(int argc, char **argv)
+{
+	const struct ksft_suite *suites[] = { &suite };
+
+	return ksft_main(argc, argv, suites, 1);
+}
