@@ -44,7 +44,8 @@
 /* "SDM, Interrupt Command Register (ICR)", x2APIC layout. Bit 12 reads zero and is ignored. */
 #define X2APIC_ICR_RESERVED	(GENMASK(31, 20) | GENMASK(17, 16) | BIT(13))
 #define ICR_WRITABLE		0xccfffu
-#define SPIV_WRITABLE		(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | APIC_SPIV_FOCUS_DISABLED)
+#define SPIV_WRITABLE		(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED |			\
+				 APIC_SPIV_FOCUS_DISABLED)
 
 static u32 x2apic_ldr(const struct khv_lapic *apic)
 {
@@ -73,7 +74,7 @@ static int highest_irr(struct khv_lapic *apic)
 		if (bits)
 			return w * 32 + __fls(bits);
 		clear_bit(w, &apic->irr_words);
-		/* Who set a bit before our clear is seen here; who sets one later sets ours again. */
+		/* A bit set before our clear is seen here; one set later sets ours again. */
 		smp_mb__after_atomic();
 		if (khv_lapic_reg(apic, APIC_IRR + w * 0x10))
 			set_bit(w, &apic->irr_words);
@@ -277,12 +278,9 @@ static const u16 lvts[KHV_APIC_LVTS] = {
 	APIC_LVTT, APIC_LVTTHMR, APIC_LVTPC, APIC_LVT0, APIC_LVT1, APIC_LVTERR
 };
 
-static void write_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
+static void put_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
 {
-	val &= lvt_writable(apic, reg);
-	/* "SDM, Local APIC State After It Has Been Software Disabled": masks stay set. */
-	if (!(khv_lapic_reg(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED))
-		val |= APIC_LVT_MASKED;
+	val &= lvt_writable(apic, reg) | APIC_LVT_MASKED;
 	if (reg == APIC_LVTT) {
 		/* Both mode bits are reserved: keep the count going as one-shot. */
 		if ((val & KHV_APIC_TIMER_MODES) == KHV_APIC_TIMER_MODES)
@@ -293,6 +291,14 @@ static void write_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
 	/* The PIC may have waited for LINT0 to open. */
 	if (reg == APIC_LVT0)
 		khv_request(apic->vcpu, KHV_REQ_EVENT);
+}
+
+static void write_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
+{
+	/* "SDM, Local APIC State After It Has Been Software Disabled": masks stay set. */
+	if (!(khv_lapic_reg(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED))
+		val |= APIC_LVT_MASKED;
+	put_lvt(apic, reg, val);
 }
 
 static void write_spiv(struct khv_lapic *apic, u32 val)
@@ -423,7 +429,8 @@ int khv_lapic_mmio_write(struct khv_vcpu *vcpu, u64 gpa, int len, const void *va
 int khv_x2apic_read(struct khv_vcpu *vcpu, u32 msr, u64 *data)
 {
 	struct khv_lapic *apic = vcpu->lapic;
-	unsigned int reg = (msr - APIC_BASE_MSR) << 4;
+	/* Wide enough that no other MSR wraps around to one of ours. */
+	u64 reg = (u64)(msr - APIC_BASE_MSR) << 4;
 
 	if (!apic || apic->mode != KHV_APIC_X2APIC || reg >= 0x400 || !(READABLE & REG_BIT(reg)))
 		return 1;
@@ -478,7 +485,8 @@ static int x2apic_self_ipi(struct khv_lapic *apic, u64 data)
 int khv_x2apic_write(struct khv_vcpu *vcpu, u32 msr, u64 data)
 {
 	struct khv_lapic *apic = vcpu->lapic;
-	unsigned int reg = (msr - APIC_BASE_MSR) << 4;
+	/* Wide enough that no other MSR wraps around to one of ours. */
+	u64 reg = (u64)(msr - APIC_BASE_MSR) << 4;
 
 	if (!apic || apic->mode != KHV_APIC_X2APIC)
 		return 1;
@@ -717,8 +725,9 @@ int khv_lapic_set(struct khv_vcpu *vcpu, const struct kvm_lapic_state *s)
 	khv_lapic_put_reg(apic, APIC_ICR2,
 			  state_reg(s, APIC_ICR2) & (x2apic ? U32_MAX : 0xff000000));
 	khv_lapic_put_reg(apic, APIC_SPIV, state_reg(s, APIC_SPIV) & SPIV_WRITABLE);
+	/* As firmware may leave it: LINT0 open with the APIC off in software. */
 	for (i = 0; i < KHV_APIC_LVTS; i++)
-		write_lvt(apic, lvts[i], state_reg(s, lvts[i]));
+		put_lvt(apic, lvts[i], state_reg(s, lvts[i]));
 	khv_lapic_put_reg(apic, APIC_TMICT, state_reg(s, APIC_TMICT));
 	khv_lapic_put_reg(apic, APIC_TDCR, state_reg(s, APIC_TDCR) & 0xb);
 	load_vectors(apic, s);

@@ -88,6 +88,7 @@ static bool post_event(struct khv_lapic *apic, enum khv_apic_event event, u8 vec
 		xchg(&apic->events, BIT(KHV_APIC_INIT));
 	} else {
 		WRITE_ONCE(apic->sipi_vector, vector);
+		/* Pairs with the xchg() in khv_lapic_accept_events(). */
 		smp_mb__before_atomic();
 		set_bit(KHV_APIC_SIPI, &apic->events);
 	}
@@ -146,10 +147,12 @@ static bool present(const struct khv_lapic *apic)
 static int deliver_lowest(struct khv_vm *vm, struct khv_vcpu *from,
 			  const struct khv_irq_msg *msg)
 {
-	unsigned int nr = smp_load_acquire(&vm->nr_vcpus), i;
 	struct khv_lapic *best = NULL;
+	unsigned int nr, i;
 	u32 best_ppr = 0;
 
+	/* As in khv_vm_vcpu(): the pointers below nr are there. */
+	nr = smp_load_acquire(&vm->nr_vcpus);
 	for (i = 0; i < nr; i++) {
 		struct khv_vcpu *vcpu = khv_vm_vcpu(vm, (i + msg->vector) % nr);
 		struct khv_lapic *apic = vcpu ? vcpu->lapic : NULL;

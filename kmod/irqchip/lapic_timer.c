@@ -7,6 +7,7 @@
  * hrtimer is always one-shot; a periodic timer is started again in the vCPU's
  * own context, so a guest that does not run costs the host nothing.
  */
+#include <linux/bits.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -18,7 +19,7 @@
 #include "x86/msr.h"
 
 /* Later than any guest will wait, and far from overflow when added to now. */
-#define FAR_FUTURE_NS	(1ULL << 61)
+#define FAR_FUTURE_NS	BIT_ULL(61)
 
 static u32 timer_mode(const struct khv_lapic *apic)
 {
@@ -111,7 +112,7 @@ u64 khv_lapic_get_tscdeadline(struct khv_vcpu *vcpu)
 {
 	struct khv_lapic *apic = vcpu->lapic;
 
-	/* Until khv_lapic_timer_work() has turned it into IRR, so that no copy of the state loses it. */
+	/* Until khv_lapic_timer_work() has set IRR, so that no copy of the state loses it. */
 	return apic && deadline_mode(apic) ? apic->timer.deadline : 0;
 }
 

@@ -44,7 +44,7 @@ struct khv_pic {
 };
 
 static const u16 ports[] = { 0x20, 0xa0, 0x4d0 };
-/* Inputs that the chipset lets software make level triggered: not timer, keyboard, cascade, clock, FPU. */
+/* Inputs that may be level triggered: not timer, keyboard, cascade, clock, FPU. */
 static const u8 elcr_mask[] = { 0xf8, 0xde };
 
 /* 0 for the highest priority bit of @mask, 8 for none. @add is the input that is highest. */
