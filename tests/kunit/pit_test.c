@@ -191,33 +191,37 @@ static void clocked_tick(struct clocked *k)
 	}
 }
 
+/* The first clock at which pit.c and the clocked counter differ, or -1. */
+static int first_difference(u8 mode, bool bcd, u32 n)
+{
+	struct clocked k = { .mode = mode, .bcd = bcd, .n = n };
+	u32 modulus = bcd ? 10000 : 0x10000;
+	unsigned int d, steps = min(3 * n + 5, 140000u);
+
+	clocked_load(&k);
+	for (d = 0; d < steps; d++) {
+		/* As read, a full count is zero. */
+		if (count_after(mode, bcd, n, d) % modulus != k.ce % modulus ||
+		    out_after(mode, n, d) != k.out)
+			return d;
+		clocked_tick(&k);
+	}
+	return -1;
+}
+
 static void test_modes_by_clock(struct kunit *test)
 {
 	static const u32 counts[] = { 2, 3, 4, 5, 7, 10, 99, 1000, 9999, 10000, 65535, 65536 };
-	unsigned int mode, bcd, i, d, steps;
+	unsigned int mode, bcd, i;
 
 	for (mode = 0; mode < 6; mode++) {
 		for (bcd = 0; bcd < 2; bcd++) {
 			for (i = 0; i < ARRAY_SIZE(counts); i++) {
-				struct clocked k = { .mode = mode, .bcd = bcd, .n = counts[i] };
-				u32 modulus = bcd ? 10000 : 0x10000;
-
-				if (bcd && k.n > 10000)
+				if (bcd && counts[i] > 10000)
 					continue;
-				clocked_load(&k);
-				steps = min(3 * k.n + 5, 140000u);
-				for (d = 0; d < steps; d++) {
-					u32 v = count_after(mode, bcd, k.n, d);
-
-					/* As read, a full count is zero. */
-					if (v % modulus != k.ce % modulus ||
-					    out_after(mode, k.n, d) != k.out) {
-						KUNIT_FAIL(test, "mode %u bcd %u n %u d %u: %u, not %u",
-							   mode, bcd, k.n, d, v, k.ce);
-						return;
-					}
-					clocked_tick(&k);
-				}
+				KUNIT_EXPECT_EQ_MSG(test, first_difference(mode, bcd, counts[i]),
+						    -1, "mode %u bcd %u count %u", mode, bcd,
+						    counts[i]);
 			}
 		}
 	}
@@ -595,6 +599,7 @@ static struct kunit_suite suite = {
 	.exit = teardown,
 	.test_cases = cases,
 };
+
 kunit_test_suite(suite);
 
 MODULE_LICENSE("GPL");
