@@ -2,6 +2,7 @@
 /*
  * Sizes, and the command line of `khv run`.
  */
+#include <stdarg.h>
 #include <string.h>
 
 #include "cmd_run.h"
@@ -39,21 +40,23 @@ static void test_sizes(void)
 	}
 }
 
-/* Parse up to eight arguments; unused ones are NULL. */
-static int parse(struct khv_pc_config *config, bool *help, const char *const *args)
+/* Parse the arguments that follow, up to a NULL. */
+static int parse(struct khv_pc_config *config, bool *help, ...)
 {
-	char *argv[10] = { (char *)"run" };
+	static char name[] = "run";
+	char *argv[10] = { name };
 	int argc = 1;
+	va_list ap;
 
-	while (args[argc - 1]) {
-		argv[argc] = (char *)args[argc - 1];
+	va_start(ap, help);
+	while (argc < 9 && (argv[argc] = va_arg(ap, char *)))
 		argc++;
-	}
+	va_end(ap);
 	tap_error_clear();
 	return khv_run_parse(argc, argv, config, help);
 }
 
-#define PARSE(...) parse(&config, &help, (const char *const[9]){ __VA_ARGS__ })
+#define PARSE(...) parse(&config, &help, __VA_ARGS__, NULL)
 
 static void test_accepted(void)
 {
