@@ -30,7 +30,10 @@ imports()
 
 first_error()
 {
-	sed -nE "s,^$MODULE_TREE/,,; s/ error: / /p" "$MODULE_TREE.log" | head -n 1
+	local line
+
+	line=$(grep -m 1 ' error: ' "$MODULE_TREE.log")
+	echo "${line#"$MODULE_TREE/"}"
 }
 
 kernel_get debian-7.2 || exit

@@ -22,7 +22,7 @@ guest_boot()
 		fail "$name" "status $status"
 	elif ! grep -aq '^Linux .* x86_64' "$out" || ! grep -aq '^MemTotal:' "$out"; then
 		fail "$name" "the guest's userspace did not speak"
-	elif grep -aqE 'BUG:|WARNING:|Oops|soft lockup|detected stall|unchecked MSR' "$out"; then
+	elif grep -aqE "$SPLAT" "$out"; then
 		fail "$name" "the guest's kernel complained"
 	else
 		pass "$name"

@@ -5,7 +5,7 @@
 # command. The kernel unpacks one after the other.
 
 # What the kernel prints when something went wrong without a panic.
-SPLAT='BUG:|WARNING:|Oops|general protection fault|KASAN|UBSAN:|KCSAN|INFO: (possible|suspicious|task|rcu)|unchecked MSR access|inconsistent lock state|bad unlock balance|held lock freed|blocked for more than|soft lockup|detected stall|scheduling while atomic|refcount_t:'
+SPLAT='BUG:|(^|] )WARNING:|Oops|general protection fault|KASAN|UBSAN:|KCSAN|INFO: (possible|suspicious|task|rcu)|unchecked MSR access|inconsistent lock state|bad unlock balance|held lock freed|blocked for more than|soft lockup|detected stall|scheduling while atomic|refcount_t:'
 
 # image_base: sets BASE_CPIO, the busybox part.
 image_base()
