@@ -126,7 +126,8 @@ static int do_cmpxchg(struct khv_emul *em)
 		return store(em, &d->dst);
 	}
 	khv_emul_set_reg(em, KHV_EMUL_RAX, d->opsize, d->dst.val);
-	return KHV_EMUL_OK;
+	/* SDM: memory "receives a write cycle" even so, with its old value. */
+	return d->dst.kind == KHV_OPERAND_MEM ? store(em, &d->dst) : KHV_EMUL_OK;
 }
 
 /* CMPXCHG8B and, with REX.W, CMPXCHG16B. */
@@ -163,7 +164,7 @@ static int do_cmpxchg_pair(struct khv_emul *em)
 	em->next.rflags &= ~(u64)X86_EFLAGS_ZF;
 	khv_emul_set_reg(em, KHV_EMUL_RAX, half, old[0]);
 	khv_emul_set_reg(em, KHV_EMUL_RDX, half, half == 4 ? old[0] >> 32 : old[1]);
-	return KHV_EMUL_OK;
+	return em->ops->compare_write(em, linear, old, old, half * 2);
 }
 
 static int do_exchange(struct khv_emul *em)

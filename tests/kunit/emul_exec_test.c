@@ -224,6 +224,24 @@ static void emul_cmpxchg(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get(w, WORLD_DATA), 0x77ULL);
 }
 
+/* A device sees the write of a failed comparison too. */
+static void emul_cmpxchg_mmio(struct kunit *test)
+{
+	struct emul_world *w = world_create(test, KHV_EMUL_LONG);
+	u64 written;
+	int trips;
+
+	w->em.regs.gpr[RBX] = WORLD_MMIO;
+	w->em.regs.gpr[RCX] = 0x77;
+	WORLD_CODE_BYTES(w, 0xf0, 0x48, 0x0f, 0xb1, 0x0b);
+	KUNIT_EXPECT_EQ(test, world_run(w, &trips), KHV_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, trips, 1);
+	KUNIT_ASSERT_EQ(test, w->nr_writes, 1);
+	memcpy(&written, w->writes[0].data, 8);
+	KUNIT_EXPECT_EQ(test, written, device_value(WORLD_MMIO, 8));
+	KUNIT_EXPECT_EQ(test, w->em.regs.gpr[RAX], device_value(WORLD_MMIO, 8));
+}
+
 static void emul_cmpxchg_pair(struct kunit *test)
 {
 	struct emul_world *w = world_create(test, KHV_EMUL_LONG);
@@ -515,6 +533,7 @@ static struct kunit_case emul_exec_cases[] = {
 	KUNIT_CASE(emul_fault_read_only),
 	KUNIT_CASE(emul_lock),
 	KUNIT_CASE(emul_cmpxchg),
+	KUNIT_CASE(emul_cmpxchg_mmio),
 	KUNIT_CASE(emul_cmpxchg_pair),
 	KUNIT_CASE(emul_bit_offset),
 	KUNIT_CASE(emul_divide_error),

@@ -43,7 +43,7 @@ static void test_sizes(void)
 /* Parse the arguments that follow, up to a NULL. */
 static int parse(struct khv_pc_config *config, bool *help, ...)
 {
-	static char name[] = "run";
+	char name[] = "run";
 	char *argv[10] = { name };
 	int argc = 1;
 	va_list ap;
