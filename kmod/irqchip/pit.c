@@ -30,6 +30,8 @@
 #define MIN_TICK_CLOCKS	239
 /* Ticks that the guest has not taken yet; beyond that they are lost. */
 #define MAX_MISSED	1000
+/* Vain attempts after which the next edge is soon enough. */
+#define MAX_FAILURES	4
 
 /* Access modes, and the states of a two-byte access that follow from them. */
 enum { RW_LSB = 1, RW_MSB, RW_WORD0, RW_WORD1 };
@@ -63,6 +65,7 @@ struct pit_channel {
  * @clocks: channel 0's clocks from its load to the edge at @next
  * @step: clocks between interrupts, 0 when there is only one
  * @missed: edges that came while the one before was still pending
+ * @failures: attempts since the guest last took one
  */
 struct khv_pit {
 	struct khv_io_dev dev[2];
@@ -78,6 +81,7 @@ struct khv_pit {
 	u64 clocks;
 	u32 step;
 	u32 missed;
+	u8 failures;
 };
 
 static u64 clocks_to_ns(u64 clocks)
@@ -193,7 +197,7 @@ static void start_timer(struct khv_pit *pit, s64 now)
 
 	if (!pit->armed)
 		return;
-	if (pit->missed)
+	if (pit->missed && pit->failures < MAX_FAILURES)
 		when = min_t(s64, when, now + retry_ns(pit));
 	hrtimer_start(&pit->timer, when, HRTIMER_MODE_ABS_HARD);
 }
@@ -206,6 +210,7 @@ static void program_timer(struct khv_pit *pit, s64 now)
 
 	lockdep_assert_held(&pit->vm->irq.lock);
 	pit->missed = 0;
+	pit->failures = 0;
 	/* Its gate is tied high, so nothing triggers modes 1 and 5. */
 	pit->armed = c->running && !pit->hpet_legacy && !gate_triggers(c);
 	if (!pit->armed) {
@@ -245,6 +250,10 @@ static void count_missed(struct khv_pit *pit, u64 edges, int got)
 {
 	u64 missed = pit->missed + edges;
 
+	if (got > 0)
+		pit->failures = 0;
+	else if (pit->failures < MAX_FAILURES)
+		pit->failures++;
 	/* Masked: nobody waits for ticks. */
 	if (!pit->reinject || got < 0)
 		missed = 0;

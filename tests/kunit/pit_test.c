@@ -442,6 +442,7 @@ static void test_reinjection(struct kunit *test)
 {
 	s64 period;
 	unsigned int i;
+	u64 start;
 
 	program(0, 2, 11932);
 	period = clocks_to_ns(11932);
@@ -455,6 +456,16 @@ static void test_reinjection(struct kunit *test)
 	w.answer = 1;
 	fire(0);
 	KUNIT_EXPECT_EQ(test, w.vm->irq.pit->missed, 0u);
+	/* A guest that takes none is not asked more often than by its own ticks. */
+	w.answer = 0;
+	for (i = 0; i < 8; i++)
+		fire(0);
+	start = w.vm->irq.pit->clocks;
+	fire(0);
+	KUNIT_EXPECT_EQ(test, w.vm->irq.pit->clocks - start, 11932ULL);
+	w.answer = 1;
+	while (w.vm->irq.pit->missed)
+		fire(0);
 	/* Ticks while the host was late come, too. */
 	fire(5 * period + 1000);
 	KUNIT_EXPECT_EQ(test, w.vm->irq.pit->missed, 5u);
