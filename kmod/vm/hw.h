@@ -58,6 +58,7 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @inject: hand one event to the hardware for the next entry (region open)
  * @request_window: exit as soon as an interrupt (@nmi: an NMI) can be taken
  * @insn_len: length of the instruction that caused the last exit, or 0 when unknown
+ * @skip_insn: step over that instruction: RIP, interrupt shadow, and the trap that RFLAGS.TF asks for
  * @get_msr: vendor-specific MSR or one that lives in hardware state; 0 or -ENOENT
  * @set_msr: likewise; 0, -ENOENT, or 1 for #GP
  * @update_guest: CPUID, MSR tables or exception needs changed: recompute intercepts
@@ -103,6 +104,7 @@ struct khv_hw_ops {
 	void (*request_window)(struct khv_vcpu *vcpu, bool nmi);
 
 	u32 (*insn_len)(struct khv_vcpu *vcpu);
+	void (*skip_insn)(struct khv_vcpu *vcpu);
 	int (*get_msr)(struct khv_vcpu *vcpu, u32 index, u64 *data);
 	int (*set_msr)(struct khv_vcpu *vcpu, u32 index, u64 data);
 	void (*update_guest)(struct khv_vcpu *vcpu);

@@ -51,8 +51,13 @@ static int fast_ept_violation(struct khv_vcpu *vcpu)
 /* Read what stepping over the instruction takes, while that is cheap. */
 static int slow_instruction(struct khv_vcpu *vcpu)
 {
-	khv_rip(vcpu);
-	khv_hw->insn_len(vcpu);
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vcpu->regs.rip = khv_vmread(GUEST_RIP);
+	vcpu->regs.rflags = khv_vmread(GUEST_RFLAGS);
+	vcpu->regs.avail |= BIT(KHV_LAZY_RIP) | BIT(KHV_LAZY_RFLAGS);
+	vmx->insn_len = khv_vmread(VM_EXIT_INSTRUCTION_LEN);
+	vmx->cached |= VMX_CACHE_INSN_LEN;
 	khv_vmx_get_interruptibility(vcpu);
 	return EXIT_SLOW;
 }
@@ -89,7 +94,7 @@ int khv_vmx_exit_fast(struct khv_vcpu *vcpu)
 	switch (to_vmx(vcpu)->exit.reason) {
 	case EXIT_REASON_CPUID:
 		khv_cpuid_emulate(vcpu);
-		khv_skip_insn(vcpu);
+		khv_vmx_skip_insn(vcpu);
 		return RESUME_GUEST;
 	case EXIT_REASON_MSR_WRITE:
 		return fast_msr_exit(vcpu, true);
@@ -168,7 +173,7 @@ static int gp_or_skip(struct khv_vcpu *vcpu, int fault)
 	if (fault)
 		khv_queue_gp(vcpu);
 	else
-		khv_skip_insn(vcpu);
+		khv_vmx_skip_insn(vcpu);
 	return RESUME_GUEST;
 }
 
@@ -251,7 +256,7 @@ static int undefined(struct khv_vcpu *vcpu)
 
 static int handle_hlt(struct khv_vcpu *vcpu)
 {
-	khv_skip_insn(vcpu);
+	khv_vmx_skip_insn(vcpu);
 	if (vcpu->lapic) {
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		return RESUME_GUEST;

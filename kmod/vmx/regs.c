@@ -3,6 +3,7 @@
  * Guest registers that live in the VMCS: lazily read, segments, descriptor
  * tables, control registers, interruptibility.
  */
+#include <uapi/asm/debugreg.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
@@ -29,12 +30,12 @@ static const struct seg_fields seg_fields[KHV_NR_SEGS] = {
 #define CR0_ALWAYS_ON	X86_CR0_NE
 #define CR0_ALWAYS_OFF	(X86_CR0_CD | X86_CR0_NW)
 
-bool khv_vmx_access_begin(struct khv_vcpu *vcpu)
+bool khv_vmx_access_open(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	int r;
 
-	if (vmx->in_region || vmx->access_depth++)
+	if (vmx->access_depth++)
 		return !vmx->access_failed;
 	preempt_disable();
 	r = khv_vmxon_enter(&vmx->vmcs);
@@ -47,11 +48,11 @@ bool khv_vmx_access_begin(struct khv_vcpu *vcpu)
 	return !r;
 }
 
-void khv_vmx_access_end(struct khv_vcpu *vcpu)
+void khv_vmx_access_close(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (vmx->in_region || --vmx->access_depth)
+	if (--vmx->access_depth)
 		return;
 	if (!vmx->access_failed) {
 		khv_vmxon_leave(&vmx->vmcs);
@@ -149,6 +150,56 @@ void khv_vmx_put_interruptibility(struct khv_vcpu *vcpu, u32 val)
 	vmx->interruptibility = val;
 	vmx->interruptibility_dirty = true;
 	vmx->cached |= VMX_CACHE_INTR;
+}
+
+u32 khv_vmx_insn_len(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->cached & VMX_CACHE_INSN_LEN)
+		return vmx->insn_len;
+	if (khv_vmx_access_begin(vcpu)) {
+		vmx->insn_len = khv_vmread(VM_EXIT_INSTRUCTION_LEN);
+		vmx->cached |= VMX_CACHE_INSN_LEN;
+	}
+	khv_vmx_access_end(vcpu);
+	return vmx->insn_len;
+}
+
+static u64 next_rip(struct khv_vcpu *vcpu, u64 rip, u32 len)
+{
+	u64 next = rip + len;
+
+	/* EIP wraps; only then is it worth asking for the mode. */
+	if (unlikely((rip ^ next) >> 32) && !khv_64bit_code(vcpu))
+		next = (u32)next;
+	return next;
+}
+
+#define SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+void khv_vmx_skip_insn(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 state;
+
+	if (vmx->in_region && !(vmx->cached & VMX_CACHE_INTR) &&
+	    !(vcpu->regs.avail & BIT(KHV_LAZY_RIP))) {
+		/* Nobody holds a copy: straight into the VMCS. */
+		khv_vmwrite(GUEST_RIP, next_rip(vcpu, khv_vmread(GUEST_RIP),
+						khv_vmread(VM_EXIT_INSTRUCTION_LEN)));
+		state = khv_vmread(GUEST_INTERRUPTIBILITY_INFO);
+		if (unlikely(state & SHADOW))
+			khv_vmwrite(GUEST_INTERRUPTIBILITY_INFO, state & ~SHADOW);
+	} else {
+		khv_set_rip(vcpu, next_rip(vcpu, khv_rip(vcpu), khv_vmx_insn_len(vcpu)));
+		state = khv_vmx_get_interruptibility(vcpu);
+		if (unlikely(state & SHADOW))
+			khv_vmx_put_interruptibility(vcpu, state & ~SHADOW);
+	}
+	/* The instruction would have trapped at its end. */
+	if (unlikely(khv_rflags(vcpu) & X86_EFLAGS_TF))
+		khv_queue_db(vcpu, DR_STEP);
 }
 
 static void read_segment(struct vmx_vcpu *vmx, enum khv_seg seg)

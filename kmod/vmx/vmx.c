@@ -285,20 +285,6 @@ static int vmx_run(struct khv_vcpu *vcpu)
 	return khv_vmx_exit_fast(vcpu);
 }
 
-static u32 insn_len(struct khv_vcpu *vcpu)
-{
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-
-	if (vmx->cached & VMX_CACHE_INSN_LEN)
-		return vmx->insn_len;
-	if (khv_vmx_access_begin(vcpu)) {
-		vmx->insn_len = khv_vmread(VM_EXIT_INSTRUCTION_LEN);
-		vmx->cached |= VMX_CACHE_INSN_LEN;
-	}
-	khv_vmx_access_end(vcpu);
-	return vmx->insn_len;
-}
-
 static void update_guest(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -364,7 +350,8 @@ const struct khv_hw_ops khv_vmx_ops = {
 	.set_nmi_blocked = khv_vmx_set_nmi_blocked,
 	.inject = khv_vmx_inject,
 	.request_window = khv_vmx_request_window,
-	.insn_len = insn_len,
+	.insn_len = khv_vmx_insn_len,
+	.skip_insn = khv_vmx_skip_insn,
 	.get_msr = khv_vmx_get_msr,
 	.set_msr = khv_vmx_set_msr,
 	.update_guest = update_guest,

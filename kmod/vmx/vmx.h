@@ -105,8 +105,19 @@ static inline struct vmx_vcpu *to_vmx(struct khv_vcpu *vcpu)
  * Make the VMCS current for VMREAD and VMWRITE; nests; nothing to do inside a
  * region. False when VMX could not be had: reads then must be skipped.
  */
-bool khv_vmx_access_begin(struct khv_vcpu *vcpu);
-void khv_vmx_access_end(struct khv_vcpu *vcpu);
+bool khv_vmx_access_open(struct khv_vcpu *vcpu);
+void khv_vmx_access_close(struct khv_vcpu *vcpu);
+
+static __always_inline bool khv_vmx_access_begin(struct khv_vcpu *vcpu)
+{
+	return likely(to_vmx(vcpu)->in_region) || khv_vmx_access_open(vcpu);
+}
+
+static __always_inline void khv_vmx_access_end(struct khv_vcpu *vcpu)
+{
+	if (unlikely(!to_vmx(vcpu)->in_region))
+		khv_vmx_access_close(vcpu);
+}
 
 /* vmcs.c */
 int khv_vmx_vmcs_alloc(struct khv_vmcs *vmcs);
@@ -132,6 +143,8 @@ void khv_vmx_set_efer(struct khv_vcpu *vcpu, u64 efer);
 void khv_vmx_set_dr7(struct khv_vcpu *vcpu, u64 dr7);
 int khv_vmx_get_cpl(struct khv_vcpu *vcpu);
 u32 khv_vmx_get_interruptibility(struct khv_vcpu *vcpu);
+u32 khv_vmx_insn_len(struct khv_vcpu *vcpu);
+void khv_vmx_skip_insn(struct khv_vcpu *vcpu);
 void khv_vmx_put_interruptibility(struct khv_vcpu *vcpu, u32 val);
 
 /* msr.c */

@@ -8,7 +8,6 @@
 #include <linux/kvm.h>
 #include <linux/string.h>
 #include <asm/processor-flags.h>
-#include <uapi/asm/debugreg.h>
 
 #include "emul/emul.h"
 #include "mmu/mmu.h"
@@ -129,13 +128,6 @@ static void set_acc(struct khv_vcpu *vcpu, const void *data, unsigned int size)
 	khv_set_gpr(vcpu, KHV_RAX, rax);
 }
 
-static void retire(struct khv_vcpu *vcpu)
-{
-	if (khv_rflags(vcpu) & X86_EFLAGS_TF)
-		khv_queue_db(vcpu, DR_STEP);
-	khv_skip_insn(vcpu);
-}
-
 static int complete_in(struct khv_vcpu *vcpu)
 {
 	struct khv_emulate *e = &vcpu->emulate;
@@ -146,7 +138,7 @@ static int complete_in(struct khv_vcpu *vcpu)
 	if (khv_rip(vcpu) != e->rip)
 		return RESUME_GUEST;
 	set_acc(vcpu, vcpu->pio_data, e->pio_size);
-	retire(vcpu);
+	khv_skip_insn(vcpu);
 	return RESUME_GUEST;
 }
 
@@ -159,7 +151,7 @@ int khv_emulate_pio(struct khv_vcpu *vcpu, u16 port, unsigned int size, bool in)
 		 !khv_bus_write(vcpu, KHV_BUS_PIO, port, size, &val)) {
 		if (in)
 			set_acc(vcpu, &val, size);
-		retire(vcpu);
+		khv_skip_insn(vcpu);
 		return RESUME_GUEST;
 	}
 	start(vcpu, port, size, 1, in);
@@ -171,6 +163,6 @@ int khv_emulate_pio(struct khv_vcpu *vcpu, u16 port, unsigned int size, bool in)
 	}
 	e->pio_pending = false;
 	memcpy(vcpu->pio_data, &val, size);
-	retire(vcpu);
+	khv_skip_insn(vcpu);
 	return EXIT_TO_USER;
 }

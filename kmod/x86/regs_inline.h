@@ -122,14 +122,7 @@ static inline bool khv_64bit_code(struct khv_vcpu *vcpu)
 /* Step over the instruction that exited; ends an interrupt shadow. */
 static inline void khv_skip_insn(struct khv_vcpu *vcpu)
 {
-	u64 old = khv_rip(vcpu);
-	u64 rip = old + khv_hw->insn_len(vcpu);
-
-	/* EIP wraps; only then is it worth asking for the mode. */
-	if (unlikely((old ^ rip) >> 32) && !khv_64bit_code(vcpu))
-		rip = (u32)rip;
-	khv_set_rip(vcpu, rip);
-	khv_hw->set_interrupt_shadow(vcpu, 0);
+	khv_hw->skip_insn(vcpu);
 }
 
 #endif

@@ -86,6 +86,11 @@ static void fake_set_shadow(struct khv_vcpu *vcpu, u32 shadow)
 {
 }
 
+static void fake_skip_insn(struct khv_vcpu *vcpu)
+{
+	khv_set_rip(vcpu, khv_rip(vcpu) + khv_hw->insn_len(vcpu));
+}
+
 static u32 fake_insn_len(struct khv_vcpu *vcpu)
 {
 	return 2;
@@ -132,6 +137,7 @@ static const struct khv_hw_ops fake_ops = {
 	.set_dr7 = fake_set_dr7,
 	.set_interrupt_shadow = fake_set_shadow,
 	.insn_len = fake_insn_len,
+	.skip_insn = fake_skip_insn,
 	.get_msr = fake_get_msr,
 	.set_msr = fake_set_msr,
 	.update_guest = fake_update_guest,
