@@ -359,26 +359,30 @@ int khv_get_xsave(struct khv_vcpu *vcpu, void *buf, unsigned int size)
 	memset(buf, 0, size);
 	memcpy(buf, vcpu->xstate.area, area_size);
 	((struct fxregs_state *)buf)->mxcsr_mask = mxcsr_mask;
+	/* FXSAVE has no header; clients expect one that says as much. */
+	if (!have_xsave && size >= LEGACY_END)
+		((struct xstate_header *)(buf + LEGACY_SIZE))->xfeatures = XFEATURE_MASK_FPSSE;
 	return 0;
 }
 
 /* The bytes that XRSTOR checks ("SDM, Standard Form of XRSTOR"). */
-static bool xsave_valid(const void *buf)
+static bool xsave_valid(const void *buf, unsigned int size)
 {
 	const struct fxregs_state *fx = buf;
 	const struct xstate_header *hdr = buf + LEGACY_SIZE;
+	u64 known = have_xsave ? host_mask : XFEATURE_MASK_FPSSE;
 
 	if (fx->mxcsr & ~mxcsr_mask)
 		return false;
-	if (!have_xsave)
+	if (size < LEGACY_END)
 		return true;
-	return !(hdr->xfeatures & ~host_mask) && !hdr->xcomp_bv &&
+	return !(hdr->xfeatures & ~known) && !hdr->xcomp_bv &&
 	       !memchr_inv(hdr->reserved, 0, sizeof(hdr->reserved));
 }
 
 int khv_set_xsave(struct khv_vcpu *vcpu, const void *buf, unsigned int size)
 {
-	if (size < area_size || !xsave_valid(buf))
+	if (size < area_size || !xsave_valid(buf, size))
 		return -EINVAL;
 	memcpy(vcpu->xstate.area, buf, area_size);
 	/* XRSTOR takes MXCSR from the buffer even when SSE is in its initial state. */

@@ -51,10 +51,12 @@ static void hostile_xsave(struct kunit *test)
 	u8 *buf = kunit_kzalloc(test, MAX_AREA, GFP_KERNEL);
 	struct fxregs_state *fx = (void *)buf;
 	struct xstate_header *hdr = (void *)(buf + 512);
+	u64 known;
 	int i;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, buf);
 	KUNIT_EXPECT_EQ(test, khv_get_xsave(vcpu, buf, MAX_AREA), 0);
+	known = have_xsave ? host_mask : XFEATURE_MASK_FPSSE;
 	KUNIT_EXPECT_EQ(test, fx->cwd, (u16)0x37f);
 	KUNIT_EXPECT_EQ(test, fx->mxcsr, 0x1f80U);
 	KUNIT_EXPECT_EQ(test, khv_set_xsave(vcpu, buf, MAX_AREA), 0);
@@ -64,21 +66,19 @@ static void hostile_xsave(struct kunit *test)
 	fx->mxcsr = ~mxcsr_mask;
 	KUNIT_EXPECT_EQ(test, khv_set_xsave(vcpu, buf, MAX_AREA), -EINVAL);
 	fx->mxcsr = 0x1f80;
-	if (have_xsave) {
-		for (i = 0; i < 64; i++) {
-			hdr->xfeatures = BIT_ULL(i);
-			KUNIT_EXPECT_EQ_MSG(test, khv_set_xsave(vcpu, buf, MAX_AREA),
-					    host_mask & BIT_ULL(i) ? 0 : -EINVAL, "bit %d", i);
-			hdr->xfeatures = 0;
-			hdr->xcomp_bv = BIT_ULL(i);
-			KUNIT_EXPECT_EQ(test, khv_set_xsave(vcpu, buf, MAX_AREA), -EINVAL);
-			hdr->xcomp_bv = 0;
-		}
-		for (i = 0; i < 48; i++) {
-			((u8 *)hdr->reserved)[i] = 1;
-			KUNIT_EXPECT_EQ(test, khv_set_xsave(vcpu, buf, MAX_AREA), -EINVAL);
-			((u8 *)hdr->reserved)[i] = 0;
-		}
+	for (i = 0; i < 64; i++) {
+		hdr->xfeatures = BIT_ULL(i);
+		KUNIT_EXPECT_EQ_MSG(test, khv_set_xsave(vcpu, buf, MAX_AREA),
+				    known & BIT_ULL(i) ? 0 : -EINVAL, "bit %d", i);
+		hdr->xfeatures = 0;
+		hdr->xcomp_bv = BIT_ULL(i);
+		KUNIT_EXPECT_EQ(test, khv_set_xsave(vcpu, buf, MAX_AREA), -EINVAL);
+		hdr->xcomp_bv = 0;
+	}
+	for (i = 0; i < 48; i++) {
+		((u8 *)hdr->reserved)[i] = 1;
+		KUNIT_EXPECT_EQ(test, khv_set_xsave(vcpu, buf, MAX_AREA), -EINVAL);
+		((u8 *)hdr->reserved)[i] = 0;
 	}
 	KUNIT_EXPECT_EQ(test, khv_set_xsave(vcpu, buf, MAX_AREA), 0);
 	khv_xstate_destroy(vcpu);
