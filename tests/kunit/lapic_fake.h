@@ -9,6 +9,7 @@
 #define KHV_KUNIT_LAPIC_FAKE_H
 
 #include <kunit/test.h>
+#include <linux/bitops.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -32,6 +33,20 @@ static int fake_hrtimer_cancel(struct hrtimer *timer)
 	return 0;
 }
 
+/* Runs once, right before the next clear_bit(): another CPU at the worst moment. */
+static void (*before_clear_bit)(void);
+
+static inline void racing_clear_bit(long nr, volatile unsigned long *addr)
+{
+	void (*hook)(void) = before_clear_bit;
+
+	before_clear_bit = NULL;
+	if (hook)
+		hook();
+	clear_bit(nr, addr);
+}
+
+#define clear_bit		racing_clear_bit
 #define ktime_get		fake_ktime_get
 #define hrtimer_start		fake_hrtimer_start
 #define hrtimer_cancel		fake_hrtimer_cancel
@@ -113,6 +128,7 @@ static int setup(struct kunit *test)
 	unsigned int i;
 
 	memset(&w, 0, sizeof(w));
+	before_clear_bit = NULL;
 	w.broadcast = -1;
 	w.tsc = 1000000;
 	fake_now = 1000000000;

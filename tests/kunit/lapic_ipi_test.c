@@ -152,8 +152,12 @@ static void test_init_sipi(struct kunit *test)
 	ipi(bsp, 1, 0x4608);
 	KUNIT_EXPECT_FALSE(test, khv_lapic_accept_events(ap));
 	KUNIT_EXPECT_EQ(test, w.cs[1].base, 0x9a000ULL);
-	/* Both before the vCPU looks; a SIPI before the INIT is void. */
+	/* A SIPI before the INIT is void. */
 	ipi(bsp, 1, 0x4611);
+	ipi(bsp, 1, 0x4500);
+	khv_lapic_accept_events(ap);
+	KUNIT_EXPECT_EQ(test, ap->mp_state, (u32)KVM_MP_STATE_INIT_RECEIVED);
+	/* INIT and SIPI before the vCPU looks. */
 	ipi(bsp, 1, 0x4500);
 	ipi(bsp, 1, 0x4622);
 	khv_lapic_accept_events(ap);

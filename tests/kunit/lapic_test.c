@@ -282,6 +282,12 @@ static void test_hostile_state(struct kunit *test)
 		wr(vcpu, APIC_EOI, 0);
 	}
 	KUNIT_EXPECT_EQ(test, khv_lapic_highest(vcpu), -1);
+
+	/* One low vector, under seven words that are empty. */
+	memset(s, 0, sizeof(*s));
+	s->regs[APIC_IRR + 2] = 2;
+	KUNIT_ASSERT_EQ(test, khv_lapic_set(vcpu, s), 0);
+	KUNIT_EXPECT_EQ(test, khv_lapic_highest(vcpu), 0x11);
 }
 
 /* IRR, ISR and TPR as plain sets, and what follows from them by the book. */
@@ -328,13 +334,14 @@ static void test_against_model(struct kunit *test)
 	for (i = 0; i < 50000; i++) {
 		u32 r = prandom_u32_state(&rnd);
 
-		switch (r & 3) {
+		/* More is taken than raised, so that whole words fall empty. */
+		switch (r & 7) {
 		case 0:
 			v = 16 + (r >> 8) % 240;
-			KUNIT_ASSERT_EQ(test, khv_lapic_set_irr(vcpu, v, r & 4), !m->irr[v]);
+			KUNIT_ASSERT_EQ(test, khv_lapic_set_irr(vcpu, v, r & 8), !m->irr[v]);
 			m->irr[v] = true;
 			break;
-		case 1:
+		case 1 ... 3:
 			v = khv_lapic_highest(vcpu);
 			if (v < 0)
 				break;
@@ -342,7 +349,7 @@ static void test_against_model(struct kunit *test)
 			m->irr[v] = false;
 			m->isr[v] = true;
 			break;
-		case 2:
+		case 4 ... 6:
 			wr(vcpu, APIC_EOI, 0);
 			v = top(m->isr);
 			if (v >= 0)
@@ -431,6 +438,26 @@ static void test_fuzz(struct kunit *test)
 	}
 }
 
+static void raise_0x44(void)
+{
+	khv_lapic_set_irr(w.vcpu[0], 0x44, false);
+}
+
+/* Raised between the look at an empty word and the note that it is empty. */
+static void test_raise_while_clearing(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = w.vcpu[0];
+
+	enable(vcpu);
+	khv_lapic_set_irr(vcpu, 0x43, false);
+	khv_lapic_ack(vcpu, 0x43);
+	wr(vcpu, APIC_EOI, 0);
+	vcpu->lapic->irr_words = BIT(2);
+	before_clear_bit = raise_0x44;
+	KUNIT_EXPECT_EQ(test, khv_lapic_highest(vcpu), 0x44);
+	KUNIT_EXPECT_EQ(test, khv_lapic_highest(vcpu), 0x44);
+}
+
 struct raiser {
 	struct khv_vcpu *vcpu;
 	u32 seed, wins;
@@ -443,9 +470,13 @@ static int raiser_fn(void *data)
 
 	prandom_seed_state(&rnd, raiser->seed);
 	while (!kthread_should_stop()) {
-		raiser->wins += khv_lapic_set_irr(raiser->vcpu,
-						  0x20 + prandom_u32_state(&rnd) % 0xe0, false);
-		cond_resched();
+		u32 r = prandom_u32_state(&rnd);
+		/* Few vectors, so that their words fall empty all the time. */
+		u8 vector = r & 1 ? 0x31 : 0x51 + 0x20 * (r >> 8 & 3);
+
+		raiser->wins += khv_lapic_set_irr(raiser->vcpu, vector, false);
+		if (!(r & 0xf0))
+			cond_resched();
 	}
 	return 0;
 }
@@ -467,9 +498,9 @@ static void test_concurrent_raise(struct kunit *test)
 		KUNIT_ASSERT_FALSE(test, IS_ERR(task[i]));
 	}
 	do {
-		int vector = khv_lapic_highest(vcpu);
+		int vector;
 
-		if (vector >= 0) {
+		while ((vector = khv_lapic_highest(vcpu)) >= 0 && !need_resched()) {
 			khv_lapic_ack(vcpu, vector);
 			wr(vcpu, APIC_EOI, 0);
 			seen++;
@@ -500,6 +531,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(test_hostile_state),
 	KUNIT_CASE(test_against_model),
 	KUNIT_CASE(test_fuzz),
+	KUNIT_CASE(test_raise_while_clearing),
 	KUNIT_CASE(test_concurrent_raise),
 	{}
 };
