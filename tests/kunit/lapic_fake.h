@@ -36,7 +36,7 @@ static int fake_hrtimer_cancel(struct hrtimer *timer)
 /* Runs once, right before the next clear_bit(): another CPU at the worst moment. */
 static void (*before_clear_bit)(void);
 
-static inline void racing_clear_bit(long nr, volatile unsigned long *addr)
+static inline void racing_clear_bit(long nr, unsigned long *addr)
 {
 	void (*hook)(void) = before_clear_bit;
 
