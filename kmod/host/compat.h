@@ -46,21 +46,6 @@
 #define khv_kvm_present()	true
 #endif
 
-/* What get_user_pages() is asked for on a guest's behalf, where it knows it. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-#define KHV_FOLL_GUEST		(FOLL_INTERRUPTIBLE | FOLL_HONOR_NUMA_FAULT)
-#else
-#define KHV_FOLL_GUEST		0
-#endif
-
-/* follow_pfnmap_start() came with 6.12, else host/pfnmap.h has it; follow_pte() lost its mm with 6.10. */
-#define KHV_HAVE_FOLLOW_PFNMAP	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
-#define khv_follow_pte(vma, ...)	follow_pte((vma)->vm_mm, __VA_ARGS__)
-#else
-#define khv_follow_pte(vma, ...)	follow_pte(vma, __VA_ARGS__)
-#endif
-
 /* The work to be done before entering a guest: <linux/entry-kvm.h> was renamed with 6.18. */
 #define KHV_WORK_WANTS_VCPU	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0))
 #if KHV_WORK_WANTS_VCPU

@@ -25,6 +25,8 @@ struct khv_memslot;
 #define KHV_ACCESS_FETCH	BIT(4)
 #define KHV_ACCESS_PRESENT	BIT(0)	/* nested: a leaf was there and forbade it */
 
+#define KHV_MMU_STREAMS	8
+
 /**
  * struct khv_mmu - of one VM
  * @lock: all table entries' changes, @invalidate_*; spinlock, innermost but for the allocator's
@@ -37,6 +39,8 @@ struct khv_memslot;
  * @invalidate_count: invalidations in progress; faults wait (retry) for 0
  * @invalidate_start: host-virtual range that covers those in progress
  * @invalidate_end: its end
+ * @next_gfn: by vCPU, the frame after the last that a fault had to bring in; a
+ *	hint, unlocked
  * @flushes: leaves were removed, but vCPUs may still use them: raised under
  *	@lock, lowered after the flush. While it is not 0, finding no leaf does
  *	not mean that nobody has the translation
@@ -53,6 +57,7 @@ struct khv_mmu {
 	long invalidate_count;
 	unsigned long invalidate_start, invalidate_end;
 	atomic_t flushes;
+	gfn_t next_gfn[KHV_MMU_STREAMS];
 };
 
 /* What handling a nested fault comes to, besides enum khv_result and -errno. */

@@ -169,6 +169,26 @@ int khv_pt_insert(struct khv_pt *pt, gfn_t gfn, u64 pfn, int level, u64 bits,
 	return 0;
 }
 
+void khv_pt_fill(struct khv_pt *pt, gfn_t gfn, gfn_t first, const u64 entry[KHV_PT_GROUP])
+{
+	u64 *table = pt->root, *e, old;
+	int i, l;
+
+	for (l = KHV_PT_LEVELS; l > 1; l--) {
+		old = READ_ONCE(table[pt_index(gfn, l)]);
+		if (!is_present(pt, old) || is_leaf(pt, old, l))
+			return;
+		table = child(pt, old);
+	}
+	for (i = 0; i < KHV_PT_GROUP; i++) {
+		if (!entry[i] || (first + i) >> KHV_PT_BITS != gfn >> KHV_PT_BITS)
+			continue;
+		e = &table[pt_index(first + i, 1)];
+		if (!is_present(pt, READ_ONCE(*e)))
+			WRITE_ONCE(*e, entry[i]);
+	}
+}
+
 static bool leaf_op(struct khv_pt *pt, u64 *e, enum khv_pt_op op, struct khv_pt_gather *gather)
 {
 	u64 old = READ_ONCE(*e);

@@ -20,6 +20,8 @@
 #define KHV_PT_ENTRIES		BIT(KHV_PT_BITS)
 #define KHV_PT_LEVELS		4
 #define KHV_PT_MAX_LEAF_LEVEL	3
+/* 4 KiB leaves that are worth looking at together: a cache line of the host's tables. */
+#define KHV_PT_GROUP		8
 
 /* Frames that an entry of @level covers; level 1 holds 4 KiB leaves. */
 #define KHV_PT_FRAMES(level)	BIT_ULL(((level) - 1) * KHV_PT_BITS)
@@ -85,6 +87,13 @@ void khv_pt_uninit(struct khv_pt *pt);
  */
 int khv_pt_insert(struct khv_pt *pt, gfn_t gfn, u64 pfn, int level, u64 bits,
 		  struct khv_pt_gather *gather);
+
+/*
+ * Put 4 KiB leaves where there are none, for frames [first, first + KHV_PT_GROUP)
+ * as far as they share the table of @gfn's 4 KiB leaf; if that is not there,
+ * nothing happens. @entry: whole entries, 0 for none.
+ */
+void khv_pt_fill(struct khv_pt *pt, gfn_t gfn, gfn_t first, const u64 entry[KHV_PT_GROUP]);
 
 enum khv_pt_op {
 	KHV_PT_ZAP,		/* remove; tables all of whose range is asked for go as well */

@@ -235,6 +235,46 @@ static void test_zap(struct kunit *test)
 	khv_pt_uninit(&pt);
 }
 
+static void test_fill(struct kunit *test)
+{
+	u64 entry[KHV_PT_GROUP] = { 0x1000 | RX, 0, 0x3000 | RX, 0x4000 | RX, 0x5000 | RX };
+	struct khv_pt_gather g = KHV_PT_GATHER_INIT(g);
+	struct khv_pt pt;
+
+	pt_start(test, &pt, &khv_ept_fmt);
+	/* No table, a large leaf: nothing happens. */
+	khv_pt_fill(&pt, 2, 0, entry);
+	KUNIT_EXPECT_EQ(test, pt.pages, 1L);
+	insert(test, &pt, FRAMES_2M, 0, 2, RW, &g);
+	khv_pt_fill(&pt, FRAMES_2M, FRAMES_2M, entry);
+	expect_leaf(test, &pt, FRAMES_2M + 2, 2, 2, RW);
+
+	/* What is there stays. */
+	insert(test, &pt, 2, 99, 1, RW, &g);
+	khv_pt_fill(&pt, 2, 0, entry);
+	expect_leaf(test, &pt, 0, 1, 1, RX);
+	expect_none(test, &pt, 1);
+	expect_leaf(test, &pt, 2, 99, 1, RW);
+	expect_leaf(test, &pt, 3, 4, 1, RX);
+	expect_leaf(test, &pt, 4, 5, 1, RX);
+	expect_none(test, &pt, 5);
+
+	/* Frames of another table, above or below, are left alone. */
+	khv_pt_fill(&pt, FRAMES_2M - 1, FRAMES_2M - 3, entry);
+	expect_leaf(test, &pt, FRAMES_2M - 3, 1, 1, RX);
+	expect_leaf(test, &pt, FRAMES_2M - 1, 3, 1, RX);
+	expect_leaf(test, &pt, FRAMES_2M, 0, 2, RW);
+	khv_pt_range(&pt, 0, FRAMES_2M, KHV_PT_ZAP, &g);
+	insert(test, &pt, 7, 7, 1, RW, &g);
+	khv_pt_fill(&pt, 1, -2ULL, entry);
+	expect_leaf(test, &pt, 0, 3, 1, RX);
+	expect_leaf(test, &pt, 1, 4, 1, RX);
+	expect_leaf(test, &pt, 2, 5, 1, RX);
+	expect_none(test, &pt, KHV_PT_END - 2);
+	gather_reset(&g);
+	khv_pt_uninit(&pt);
+}
+
 static void test_protect_and_age(struct kunit *test)
 {
 	struct khv_pt_gather g = KHV_PT_GATHER_INIT(g);
@@ -472,6 +512,7 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(test_split),
 	KUNIT_CASE(test_replace_table),
 	KUNIT_CASE(test_zap),
+	KUNIT_CASE(test_fill),
 	KUNIT_CASE(test_protect_and_age),
 	KUNIT_CASE(test_limits),
 	KUNIT_CASE(test_random_ept),
