@@ -30,6 +30,7 @@ asm("	.section .rodata\n"
     "	jmp 1b\n"
     "writes_end:\n"
     "spins_start:\n"
+    "	sti\n"		/* or Bochs lets no interrupt of the host in */
     "1:	jmp 1b\n"
     "spins_end:\n"
     "	.code64\n"
