@@ -366,6 +366,11 @@ static int unhandleable(struct khv_vcpu *vcpu)
 
 	if (vcpu->emulate.error)
 		return vcpu->emulate.error;
+	/* A process in the guest must not be able to stop the guest. */
+	if (em->cpl) {
+		khv_queue_ud(vcpu);
+		return RESUME_GUEST;
+	}
 	/* struct kvm_run, emulation_failure: the size, then the bytes. */
 	bytes[0] = em->avail;
 	memcpy(bytes + 1, em->bytes, em->avail);
@@ -385,7 +390,7 @@ static int exit_mmio(struct khv_vcpu *vcpu)
 	run->mmio.phys_addr = e->mmio[i].gpa;
 	run->mmio.len = e->mmio[i].len;
 	run->mmio.is_write = e->mmio[i].write;
-	memcpy(run->mmio.data, e->mmio[i].data, sizeof(run->mmio.data));
+	memcpy(run->mmio.data, e->mmio[i].data, e->mmio[i].len);
 	vcpu->complete_user = complete_mmio;
 	return EXIT_TO_USER;
 }

@@ -64,7 +64,8 @@ void khv_emulate_destroy(struct khv_vcpu *vcpu);
  * Emulate the instruction at RIP, which touched @gpa (KHV_INVALID_GPA when the
  * reason is not a nested fault). Slow: region closed, vm->srcu held. Returns an
  * enum khv_result; an instruction that the emulator does not know gives
- * KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_EMULATION and its bytes.
+ * KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_EMULATION and its bytes, or
+ * #UD in the guest when it is not the guest's kernel.
  */
 int khv_emulate_insn(struct khv_vcpu *vcpu, gpa_t gpa);
 
