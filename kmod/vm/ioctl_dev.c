@@ -77,13 +77,25 @@ int khv_ioctl_leave(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, int 
 	return result;
 }
 
+static int apply_msrs(struct kvm_msr_entry *entries, int nr,
+		      int (*one)(struct khv_vcpu *vcpu, u32 index, u64 *data),
+		      struct khv_vcpu *vcpu)
+{
+	int done;
+
+	for (done = 0; done < nr; done++)
+		if (one(vcpu, entries[done].index, &entries[done].data))
+			break;
+	return done;
+}
+
 int khv_msr_io(const struct kvm_msrs *header, struct kvm_msrs __user *user, bool writeback,
 	       int (*one)(struct khv_vcpu *vcpu, u32 index, u64 *data), struct khv_vcpu *vcpu)
 {
 	struct kvm_msr_entry *entries;
 	u32 nr = header->nmsrs;
 	size_t size = array_size(sizeof(*entries), nr);
-	int done, idx = 0;
+	int done, idx;
 
 	if (nr >= MAX_IO_MSRS)
 		return -E2BIG;
@@ -93,14 +105,14 @@ int khv_msr_io(const struct kvm_msrs *header, struct kvm_msrs __user *user, bool
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 
-	/* Writing a clock MSR writes guest memory. */
-	if (vcpu)
+	if (vcpu) {
+		/* Some MSRs are about guest memory. */
 		idx = srcu_read_lock(&vcpu->vm->srcu);
-	for (done = 0; done < nr; done++)
-		if (one(vcpu, entries[done].index, &entries[done].data))
-			break;
-	if (vcpu)
+		done = apply_msrs(entries, nr, one, vcpu);
 		srcu_read_unlock(&vcpu->vm->srcu, idx);
+	} else {
+		done = apply_msrs(entries, nr, one, NULL);
+	}
 
 	if (writeback && copy_to_user(user->entries, entries, size))
 		done = -EFAULT;
