@@ -26,7 +26,7 @@ module_param(kvm_device, bool, 0444);
 MODULE_PARM_DESC(kvm_device, "also answer as /dev/kvm while no KVM module does (default: no)");
 
 const struct khv_hw_ops *khv_hw;
-struct khv_hw_caps khv_caps ;
+struct khv_hw_caps khv_caps;
 
 /* The owner keeps the module loaded while the device is open; VMs and vCPUs do the same. */
 static const struct file_operations dev_fops = {
