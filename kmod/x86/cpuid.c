@@ -149,7 +149,10 @@ static noinline void query_missing(struct khv_cpuid *cpuid, u32 leaf, u32 sublea
 {
 	struct kvm_cpuid_entry2 *e = out_of_range(cpuid, &leaf, subleaf);
 
-	*eax = *ebx = *ecx = *edx = 0;
+	*eax = 0;
+	*ebx = 0;
+	*ecx = 0;
+	*edx = 0;
 	if (e) {
 		*eax = e->eax;
 		*ebx = e->ebx;

@@ -30,10 +30,13 @@ struct khv_cpuid {
 	u8 maxphyaddr;				/* bits */
 	u64 xcr0_allowed;			/* XCR0 bits the guest may set */
 	u64 cr3_reserved;			/* bits that a 64-bit CR3 must not have */
-	bool amd;				/* vendor string: out-of-range leaves read as zero */
-	/* Lookup: chains of entries by leaf, in the client's order. Link 0 ends one, else position + 1. */
+	bool amd;				/* out-of-range leaves read as zero */
+	/*
+	 * Lookup: chains of entries by leaf, in the client's order. Link 0 ends
+	 * one, others are a position plus 1.
+	 */
 	u16 bucket[KHV_CPUID_BUCKETS];
-	u16 *next;				/* one per entry; in the allocation of @entries */
+	u16 *next;				/* one per entry, in the allocation of @entries */
 };
 
 /* Exact CPUID lookup and the rules for out-of-range leaves; never sleeps, no lock. */
@@ -43,9 +46,15 @@ struct kvm_cpuid_entry2 *khv_cpuid_find(struct khv_cpuid *cpuid, u32 leaf, u32 s
 /* Guest executed CPUID: set registers. The caller skips the instruction. */
 void khv_cpuid_emulate(struct khv_vcpu *vcpu);
 
-/* KVM_GET_SUPPORTED_CPUID: fill up to *nent entries; -E2BIG when there are more (and *nent is then unchanged). */
+/*
+ * KVM_GET_SUPPORTED_CPUID: fill up to *nent entries; -E2BIG when there are more
+ * (and *nent is then unchanged).
+ */
 int khv_cpuid_supported(struct kvm_cpuid_entry2 *entries, u32 *nent);
-/* KVM_SET_CPUID2. Takes ownership of nothing: copies. -EINVAL for a forbidden change after the first run. */
+/*
+ * KVM_SET_CPUID2. Takes ownership of nothing: copies. -EINVAL for a forbidden
+ * change after the first run.
+ */
 int khv_cpuid_set(struct khv_vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, u32 nent);
 /* KVM_GET_CPUID2 reads vcpu->cpuid directly. */
 void khv_cpuid_uninit(struct khv_vcpu *vcpu);
@@ -57,7 +66,10 @@ void khv_cpuid_refresh(struct khv_vcpu *vcpu);
 /* Features (BIT_ULL(enum khv_feature)) that an array of entries claims. Pure. */
 u64 khv_cpuid_features(const struct kvm_cpuid_entry2 *entries, int nent);
 
-/* Module load, after khv_hw->probe() and khv_xstate_init(): work out what the host offers. 0 or -ENOMEM. */
+/*
+ * Module load, after khv_hw->probe() and khv_xstate_init(): work out what the
+ * host offers. 0 or -ENOMEM.
+ */
 int khv_cpuid_init(void);
 /* cpuid_host.c's part of it, and its result: constant afterwards. */
 int khv_cpuid_host_init(void);

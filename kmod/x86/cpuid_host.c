@@ -24,6 +24,7 @@
 #define MAX_CACHE_LEAVES 8
 
 #define F(name)		BIT(X86_FEATURE_##name & 31)
+#define ALL		U32_MAX
 
 enum cpuid_reg { EAX, EBX, ECX, EDX };
 
@@ -221,13 +222,23 @@ static struct kvm_cpuid_entry2 *add_indexed(u32 leaf, u32 index)
 	return add_host(leaf, index, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
 }
 
+/* Keep only these bits of an entry, if there was room for it. */
+static void keep(struct kvm_cpuid_entry2 *e, u32 eax, u32 ebx, u32 ecx, u32 edx)
+{
+	if (!e)
+		return;
+	e->eax &= eax;
+	e->ebx &= ebx;
+	e->ecx &= ecx;
+	e->edx &= edx;
+}
+
 /* An entry that khv makes up entirely. */
 static struct kvm_cpuid_entry2 *add_zero(u32 leaf, u32 flags)
 {
 	struct kvm_cpuid_entry2 *e = add_host(leaf, 0, flags);
 
-	if (e)
-		e->eax = e->ebx = e->ecx = e->edx = 0;
+	keep(e, 0, 0, 0, 0);
 	return e;
 }
 
@@ -242,12 +253,13 @@ static void add_cache_leaves(u32 leaf)
 	for (i = 0; i < MAX_CACHE_LEAVES; i++) {
 		struct kvm_cpuid_entry2 *e = add_indexed(leaf, i);
 
-		if (!e || !(e->eax & 0x1f)) {
-			if (e)
-				e->eax = e->ebx = e->ecx = e->edx = 0;
+		if (!e)
+			return;
+		if (!(e->eax & 0x1f)) {		/* no cache: the end of the list */
+			keep(e, 0, 0, 0, 0);
 			return;
 		}
-		e->eax &= GENMASK(13, 0);
+		keep(e, GENMASK(13, 0), ALL, ALL, ALL);
 	}
 }
 
@@ -258,17 +270,12 @@ static void add_leaf_7(void)
 
 	if (!e)
 		return;
-	last = e->eax = min(e->eax, 2U);
-	if (last >= 1) {
-		e = add_indexed(7, 1);
-		if (e)
-			e->ebx = e->ecx = e->edx = 0;
-	}
-	if (last >= 2) {
-		e = add_indexed(7, 2);
-		if (e)
-			e->eax = e->ebx = e->ecx = 0;
-	}
+	last = min(e->eax, 2U);
+	e->eax = last;
+	if (last >= 1)
+		keep(add_indexed(7, 1), ALL, 0, 0, 0);
+	if (last >= 2)
+		keep(add_indexed(7, 2), 0, 0, 0, ALL);
 }
 
 static void add_leaf_d(void)
@@ -281,24 +288,23 @@ static void add_leaf_d(void)
 		return;
 	e->eax = lower_32_bits(mask);
 	e->edx = upper_32_bits(mask);
-	e->ebx = e->ecx = khv_xstate_required_size(mask, false);
+	e->ebx = khv_xstate_required_size(mask, false);
+	e->ecx = e->ebx;
 	if (!mask)
 		return;
 
 	e = add_indexed(0xd, 1);
 	if (!e)
 		return;
-	e->ebx = e->eax & (F(XSAVEC) | F(XSAVES)) ? khv_xstate_required_size(mask, true) : 0;
-	e->ecx = e->edx = 0;
+	keep(e, ALL, 0, 0, 0);
+	if (e->eax & (F(XSAVEC) | F(XSAVES)))
+		e->ebx = khv_xstate_required_size(mask, true);
 
 	for (i = 2; i < 63; i++) {
 		if (!(mask & BIT_ULL(i)))
 			continue;
-		e = add_indexed(0xd, i);
-		if (!e)
-			return;
-		e->ecx &= BIT(1);	/* alignment in the compacted format; all of them are XCR0's */
-		e->edx = 0;
+		/* ECX: aligned in the compacted format. All of them are XCR0's. */
+		keep(add_indexed(0xd, i), ALL, ALL, BIT(1), 0);
 	}
 }
 
@@ -308,10 +314,8 @@ static void add_basic(u32 leaf)
 
 	switch (leaf) {
 	case 1:
-		e = add_host(leaf, 0, 0);
 		/* The APIC ID and the number of logical processors are the client's. */
-		if (e)
-			e->ebx &= GENMASK(15, 0);
+		keep(add_host(leaf, 0, 0), ALL, GENMASK(15, 0), ALL, ALL);
 		break;
 	case 2:
 		add_host(leaf, 0, 0);
@@ -351,35 +355,27 @@ static void add_address_sizes(u32 leaf)
 	e->eax = (e->eax & 0xff) | 48 << 8;
 	if (!khv_caps.nested_paging)
 		e->eax = boot_cpu_data.x86_phys_bits | 48 << 8;
-	e->ecx = e->edx = 0;
+	keep(e, ALL, ALL, 0, 0);
 }
 
 static void add_extended(u32 leaf)
 {
-	struct kvm_cpuid_entry2 *e;
-
 	switch (leaf) {
 	case 0x80000001:
-		e = add_host(leaf, 0, 0);
-		if (e)
-			e->ebx &= ~GENMASK(27, 16);
+		keep(add_host(leaf, 0, 0), ALL, GENMASK(15, 0) | GENMASK(31, 28), ALL, ALL);
 		break;
 	case 0x80000002: case 0x80000003: case 0x80000004: case 0x80000005:
 	case 0x80000006: case 0x80000019:
 		add_host(leaf, 0, 0);
 		break;
 	case 0x80000007:
-		e = add_host(leaf, 0, 0);
-		if (e)
-			e->eax = e->ebx = e->ecx = 0;
+		keep(add_host(leaf, 0, 0), 0, 0, 0, ALL);
 		break;
 	case 0x80000008:
 		add_address_sizes(leaf);
 		break;
 	case 0x8000001a:
-		e = add_host(leaf, 0, 0);
-		if (e)
-			e->eax &= GENMASK(2, 0);
+		keep(add_host(leaf, 0, 0), GENMASK(2, 0), 0, 0, 0);
 		break;
 	case 0x8000001d:
 		add_cache_leaves(leaf);
@@ -388,9 +384,7 @@ static void add_extended(u32 leaf)
 		add_zero(leaf, 0);
 		break;
 	case 0x80000021:
-		e = add_host(leaf, 0, 0);
-		if (e)
-			e->ebx = e->ecx = e->edx = 0;
+		keep(add_host(leaf, 0, 0), ALL, 0, 0, 0);
 		break;
 	default:
 		break;
@@ -426,13 +420,15 @@ int khv_cpuid_host_init(void)
 	overflow = false;
 
 	e = add_host(0, 0, 0);
-	max = e->eax = min_t(u32, e->eax, MAX_BASIC);
+	max = min_t(u32, e->eax, MAX_BASIC);
+	e->eax = max;
 	for (leaf = 1; leaf <= max; leaf++)
 		add_basic(leaf);
 
 	e = add_host(0x80000000, 0, 0);
 	if (e) {
-		max = e->eax = min_t(u32, e->eax, MAX_EXTENDED);
+		max = min_t(u32, e->eax, MAX_EXTENDED);
+		e->eax = max;
 		for (leaf = 0x80000001; leaf <= max; leaf++)
 			add_extended(leaf);
 	}

@@ -309,15 +309,14 @@ int khv_write_dr(struct khv_vcpu *vcpu, int dr, u64 val)
 
 	if (ret)
 		return ret;
-	if (dr < 4) {
-		regs->dr[array_index_nospec(dr, 4)] = val;
-	} else if (val >> 32) {
+	if (dr >= 6 && val >> 32)
 		return 1;
-	} else if (dr == 6) {
+	if (dr < 4)
+		regs->dr[array_index_nospec(dr, 4)] = val;
+	else if (dr == 6)
 		regs->dr6 = (val & DR6_WRITABLE) | DR6_ONES;
-	} else {
+	else
 		regs->dr7 = (val & DR7_WRITABLE) | DR7_ONES;
-	}
 	khv_hw->set_dr7(vcpu, regs->dr7);
 	return 0;
 }

@@ -662,7 +662,8 @@ void khv_msr_init(void)
 			spec_ctrl_bits |= SPEC_CTRL_SSBD;
 	}
 
-	nr_saved = nr_features = 0;
+	nr_saved = 0;
+	nr_features = 0;
 	for (def = msr_table; def < msr_table + ARRAY_SIZE(msr_table); def++) {
 		if (def->exists && !def->exists())
 			continue;

@@ -29,11 +29,10 @@ struct khv_msrs {
 	u64 platform_info;
 	u64 misc_features;
 	u64 xss;
-	u64 mcg_cap, mcg_status, mcg_ctl;
+	u64 mcg_cap, mcg_status;
 	u64 mtrr_def_type;
 	u64 mtrr_fixed[11];
 	u64 mtrr_var[16];		/* base, mask pairs; 8 of them */
-	u64 sysenter_cs, sysenter_esp, sysenter_eip;	/* copies used only where hardware has none */
 	u64 microcode;
 };
 
@@ -42,11 +41,17 @@ struct khv_msrs {
  * true: read-only ones can be set, CPUID is not asked). 0, or 1 when the guest
  * gets #GP (the client: the ioctl's count ends there). Region closed or open;
  * does not sleep when called for a guest access.
+ *
+ * A value that the hardware side loads (struct khv_msrs.switched, PAT, SPEC_CTRL)
+ * is stored first and khv_hw->set_msr() is told; it need not know the register.
  */
 int khv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host);
 int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host);
 
-/* Guest executed RDMSR or WRMSR: registers, #GP and skipping the instruction. Returns RESUME_GUEST. */
+/*
+ * Guest executed RDMSR or WRMSR: registers, #GP and skipping the instruction.
+ * Returns RESUME_GUEST.
+ */
 int khv_msr_emulate_read(struct khv_vcpu *vcpu);
 int khv_msr_emulate_write(struct khv_vcpu *vcpu);
 

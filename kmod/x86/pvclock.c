@@ -258,10 +258,10 @@ static int write_versioned(struct khv_vm *vm, gpa_t gpa, u32 *version, const voi
 
 	if (khv_gpa_write(vm, gpa, &odd, sizeof(odd)))
 		return -EFAULT;
-	smp_wmb();
+	smp_wmb();	/* odd before the rest; the guest's reader has the counterpart */
 	if (khv_gpa_write(vm, gpa + sizeof(odd), data + sizeof(odd), len - sizeof(odd)))
 		return -EFAULT;
-	smp_wmb();
+	smp_wmb();	/* the rest before even */
 	if (khv_gpa_write(vm, gpa, &even, sizeof(even)))
 		return -EFAULT;
 	*version = even;

@@ -250,8 +250,10 @@ void khv_xstate_load(struct khv_vcpu *vcpu)
 {
 	struct khv_xstate *xs = &vcpu->xstate;
 
-	if (have_xsave)
-		xs->cpu_xcr0 = xs->host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (have_xsave) {
+		xs->host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+		xs->cpu_xcr0 = xs->host_xcr0;
+	}
 	if (host_mask & XFEATURE_MASK_PKRU)
 		xs->host_pkru = rdpkru();
 	if (static_cpu_has_bug(X86_BUG_FXSAVE_LEAK))

@@ -24,7 +24,10 @@ u64 khv_xstate_mask(void);
 unsigned int khv_xstate_size(void);
 /* Module load, before khv_cpuid_init(). 0 or -errno. */
 int khv_xstate_init(void);
-/* XSAVE area of these components, as CPUID leaf 0xD tells guests; 0 on a host without XSAVE. No CPUID is executed. */
+/*
+ * XSAVE area of these components, as CPUID leaf 0xD tells guests; 0 on a host
+ * without XSAVE. No CPUID is executed.
+ */
 unsigned int khv_xstate_required_size(u64 xcr0, bool compacted);
 
 int khv_xstate_create(struct khv_vcpu *vcpu);
