@@ -208,6 +208,7 @@ static struct kunit_suite clock_suite = {
 	.name = "khv_clock",
 	.test_cases = clock_cases,
 };
+
 kunit_test_suite(clock_suite);
 
 MODULE_DESCRIPTION("khv: tests of the paravirtual clock");

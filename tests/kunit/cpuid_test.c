@@ -93,7 +93,7 @@ static void supported_hides(struct kunit *test)
 	e = host_entry(nent, 7, 0);
 	if (e) {
 		KUNIT_EXPECT_EQ(test, e->ebx & BIT(14), 0U);		/* MPX */
-		KUNIT_EXPECT_EQ(test, e->ebx & BIT(16), 0U);		/* AVX-512, by the mask above */
+		KUNIT_EXPECT_EQ(test, e->ebx & BIT(16), 0U);		/* AVX-512 */
 		KUNIT_EXPECT_EQ(test, e->ecx & BIT(16), 0U);		/* LA57 */
 		KUNIT_EXPECT_EQ(test, e->ecx & BIT(5), 0U);		/* WAITPKG */
 		KUNIT_EXPECT_EQ(test, e->edx & (BIT(22) | BIT(24) | BIT(25)), 0U);	/* AMX */
@@ -199,7 +199,8 @@ static void lookup_amd(struct kunit *test)
 {
 	struct khv_vcpu *vcpu = fake_vcpu(test);
 	static const struct kvm_cpuid_entry2 amd[] = {
-		{ .function = 0, .eax = 1, .ebx = 0x68747541, .edx = 0x69746e65, .ecx = 0x444d4163 },
+		{ .function = 0, .eax = 1, .ebx = 0x68747541, .edx = 0x69746e65,
+		  .ecx = 0x444d4163 },
 		{ .function = 1, .eax = 0x800f12 },
 	};
 
@@ -315,6 +316,7 @@ static struct kunit_suite cpuid_suite = {
 	.name = "khv_cpuid",
 	.test_cases = cpuid_cases,
 };
+
 kunit_test_suite(cpuid_suite);
 
 MODULE_DESCRIPTION("khv: tests of CPUID tables");

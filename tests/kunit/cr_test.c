@@ -224,7 +224,7 @@ static void efer_rules(struct kunit *test)
 
 static void xcr0_rules(struct kunit *test)
 {
-	static const struct { u64 val; int want; } cases[] = {
+	static const struct { u64 val; int want; } tries[] = {
 		{ 0, 1 }, { 1, 0 }, { 2, 1 }, { 3, 0 }, { 5, 1 }, { 7, 0 }, { 0xe7, 0 },
 		{ 0xe3, 1 }, { 0x27, 1 }, { 0x67, 1 }, { 0x207, 0 }, { 0x2e7, 0 }, { 0x18 | 7, 1 },
 		{ 1ULL << 63 | 7, 1 },
@@ -234,11 +234,11 @@ static void xcr0_rules(struct kunit *test)
 	int i;
 
 	vcpu->cpuid.xcr0_allowed = 0x2e7;
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (i = 0; i < ARRAY_SIZE(tries); i++) {
 		vcpu->xstate.xcr0 = 1;
-		KUNIT_EXPECT_EQ_MSG(test, khv_write_xcr0(vcpu, cases[i].val), cases[i].want,
-				    "%llx", cases[i].val);
-		KUNIT_EXPECT_EQ(test, vcpu->xstate.xcr0, cases[i].want ? 1 : cases[i].val);
+		KUNIT_EXPECT_EQ_MSG(test, khv_write_xcr0(vcpu, tries[i].val), tries[i].want,
+				    "%llx", tries[i].val);
+		KUNIT_EXPECT_EQ(test, vcpu->xstate.xcr0, tries[i].want ? 1ULL : tries[i].val);
 	}
 	vcpu->cpuid.xcr0_allowed = 3;
 	KUNIT_EXPECT_EQ(test, khv_write_xcr0(vcpu, 7), 1);
@@ -313,7 +313,7 @@ static void bad_cr8(struct kvm_sregs *s) { s->cr8 = 16; }
 static void bad_apic(struct kvm_sregs *s) { s->apic_base = X2APIC_ENABLE; }
 static void lma_alone(struct kvm_sregs *s) { s->efer = LMA; }
 static void l_alone(struct kvm_sregs *s) { s->cs.l = 1; }
-static void no_pae(struct kvm_sregs *s) { long_mode(s); s->cr4 = 0; }
+static void no_pae(struct kvm_sregs *s) { long_mode(s); s->cr4 &= ~(u64)PAE; }
 static void no_lma(struct kvm_sregs *s) { long_mode(s); s->efer = LME; }
 static void wide_cr3(struct kvm_sregs *s) { long_mode(s); s->cr3 = BIT_ULL(40); }
 static void pcide_outside(struct kvm_sregs *s) { s->cr4 = X86_CR4_PCIDE; }
@@ -372,6 +372,7 @@ static struct kunit_suite cr_suite = {
 	.name = "khv_cr",
 	.test_cases = cr_cases,
 };
+
 kunit_test_suite(cr_suite);
 
 MODULE_DESCRIPTION("khv: tests of control registers");

@@ -233,7 +233,8 @@ static void read_only_for_guests(struct kunit *test)
 	u64 data;
 
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_PLATFORM_INFO, 0, false), 1);
-	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_PLATFORM_INFO, 0xff00 | BIT_ULL(31), true), 0);
+	data = 0xff00 | BIT_ULL(31);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_PLATFORM_INFO, data, true), 0);
 	khv_msr_read(vcpu, MSR_PLATFORM_INFO, &data, false);
 	KUNIT_EXPECT_EQ(test, data, 0xff00ULL);
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_MISC_FEATURES_ENABLES, 1, false), 1);
@@ -304,6 +305,7 @@ static struct kunit_suite msr_suite = {
 	.name = "khv_msr",
 	.test_cases = msr_cases,
 };
+
 kunit_test_suite(msr_suite);
 
 MODULE_DESCRIPTION("khv: tests of model-specific registers");

@@ -148,6 +148,7 @@ static const struct khv_hw_ops fake_ops = {
 const struct khv_hw_ops *khv_hw = &fake_ops;
 
 LIST_HEAD(khv_vms);
+/* Guards khv_vms, as in khv. */
 DEFINE_MUTEX(khv_vms_lock);
 
 void khv_vm_request_all(struct khv_vm *vm, enum khv_request req)
