@@ -201,7 +201,6 @@ static void region_leave(struct khv_vcpu *vcpu)
 		asm volatile("mov %%db6, %0" : "=r" (vcpu->regs.dr6));
 		vmx->dr_loaded = false;
 	}
-	khv_vmx_flush_regs(vcpu);
 	khv_vmx_msr_put(vcpu);
 	khv_host_restore(&vmx->host);
 	vmx->in_region = false;
