@@ -50,7 +50,7 @@ module_build()
 	sync_tree "$tree" Kbuild VERSION kmod uapi tests/kunit || return
 	out=$CACHE/builds/out/$(basename "$K_DIR")-$( { files_key "$tree"; echo "$K_BUILD"; } | content_key)
 	if [ ! -e "$out/khv.ko" ]; then
-		step "building khv.ko for $K_NAME" module_make "$tree" >"$tree.log" 2>&1 || {
+		step "building khv.ko for $K_NAME" "$tree.log" module_make "$tree" || {
 			grep -E -A5 'error|Error|undefined' "$tree.log" | head -n 40 >&2
 			unlock
 			say "khv.ko does not build for $K_NAME (whole log: $tree.log)"
@@ -101,7 +101,7 @@ program_build()
 	sync_tree "$tree" VERSION $sources || return
 	out=$CACHE/builds/out/$(basename "$part")-$( { files_key "$tree"; gcc -dumpfullversion; } | content_key)
 	if [ ! -e "$out/.complete" ]; then
-		if ! step "building $part" program_make "$tree" "$part" "$out/$kind" >"$tree.log" 2>&1; then
+		if ! step "building $part" "$tree.log" program_make "$tree" "$part" "$out/$kind"; then
 			grep -E -A3 'error:|Error|undefined' "$tree.log" | head -n 12 >&2
 			say "$part does not build and is left out (whole log: $tree.log)"
 			unlock

@@ -34,16 +34,19 @@ tree_key()
 		xargs -0 -r sha256sum | content_key
 }
 
-# step MESSAGE FUNCTION [ARG...]: a step that may be long, in its own process
-# group, so that a signal to this script ends it at once (see step_stop).
+# step MESSAGE LOG FUNCTION [ARG...]: a step that may be long, in its own process
+# group, so that a signal to this script ends it at once (see step_stop). What
+# it prints goes to the file LOG, or with - to where this script's output goes.
 step()
 {
-	local msg=$1 status=0
+	local msg=$1 log=$2 status=0
 
-	shift
+	shift 2
 	[ -z "$msg" ] || say "$msg"
 	set -m
-	( trap - INT TERM HUP EXIT; "$@" ) </dev/null &
+	( trap - INT TERM HUP EXIT
+	  [ "$log" = - ] || exec >"$log" 2>&1
+	  "$@" ) </dev/null &
 	STEP_PID=$!
 	set +m
 	wait "$STEP_PID" || status=$?
@@ -86,7 +89,7 @@ cached()
 	if [ ! -e "$dir/.complete" ]; then
 		rm -rf "$dir"
 		mkdir -p "$dir"
-		if ! step "$msg" "$@" >"$dir.log" 2>&1; then
+		if ! step "$msg" "$dir.log" "$@"; then
 			tail -n 25 "$dir.log" >&2
 			unlock
 			say "failed: $msg (whole log: $dir.log)"

@@ -35,7 +35,7 @@ deps_need()
 		return 1
 	fi
 	lock apt
-	step "installing Debian packages: $missing" deps_install $missing || {
+	step "installing Debian packages: $missing" "$CACHE/apt.log" deps_install $missing || {
 		tail -n 20 "$CACHE/apt.log" >&2
 		unlock
 		say "apt-get install failed (whole log: $CACHE/apt.log)"
@@ -47,19 +47,27 @@ deps_need()
 deps_install()
 {
 	export DEBIAN_FRONTEND=noninteractive
-	{
-		apt-get install -y --no-install-recommends "$@" ||
+	apt-get install -y --no-install-recommends "$@" ||
 		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }
-	} >"$CACHE/apt.log" 2>&1
 }
 
-# deps_lists: package lists good enough to resolve kernel names from.
+# deps_lists [DAYS]: package lists to resolve kernel names from. With DAYS, lists
+# that are older are fetched anew where possible: what they name may be gone.
 deps_lists()
 {
-	[ -z "$(apt-cache pkgnames linux-source-6 2>/dev/null)" ] || return 0
-	[ "$(id -u)" = 0 ] || die "apt has no package lists: run apt-get update as root first"
+	local age=${1:+-mtime -$1}
+
+	if [ -n "$(apt-cache pkgnames linux-source-6 2>/dev/null)" ] &&
+	   [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' $age -print -quit)" ]; then
+		return 0
+	fi
+	if [ "$(id -u)" != 0 ]; then
+		[ -z "${1:-}" ] || return 0
+		die "apt has no package lists: run apt-get update as root first"
+	fi
 	lock apt
-	step "fetching Debian's package lists" apt-get update >"$CACHE/apt.log" 2>&1 ||
+	step "fetching Debian's package lists" "$CACHE/apt.log" apt-get update ||
 		die "apt-get update failed (whole log: $CACHE/apt.log)"
+	find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -exec touch {} +
 	unlock
 }

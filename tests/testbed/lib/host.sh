@@ -23,7 +23,7 @@ host_run()
 	host_image || exit 125
 	host_load
 	echo "testbed-$TOKEN" >/dev/kmsg
-	step "" timeout -k 5 "$OPT_TIMEOUT" unshare --mount sh -c "$HOST_SCRIPT" sh "$TMP" || status=$?
+	step "" - timeout -k 5 "$OPT_TIMEOUT" unshare --mount sh -c "$HOST_SCRIPT" sh "$TMP" || status=$?
 	[ -z "$MODULE" ] || rmmod khv || die "khv.ko could not be unloaded"
 	dmesg | sed -n "/testbed-$TOKEN/,\$p" >"$TMP/console"
 	SPLAT_LINE=$(grep -m 1 -E "$SPLAT" "$TMP/console")

@@ -26,6 +26,10 @@ kernel_debian()
 	deps_need $DEPS_BASE $DEPS_BUILD libelf1 || return
 	deps_lists
 	release=$(debian_release "$1")
+	if [ ! -e "$CACHE/kernels/debian-$release/.complete" ]; then
+		deps_lists 1
+		release=$(debian_release "$1")
+	fi
 	[ -n "$release" ] || { say "apt knows no cloud kernel of series $1"; return 1; }
 	K_DIR=$CACHE/kernels/debian-$release
 	cached "$K_DIR" "downloading Debian's kernel $release and its headers" \

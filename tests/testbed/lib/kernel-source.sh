@@ -9,7 +9,7 @@ SOURCE_PACKAGE=linux-source-6.1
 # kernel_source NAME FRAGMENT...: sets K_DIR.
 kernel_source()
 {
-	local name=$1 version key fragments=() f
+	local name=$1 version fragments=() f
 
 	shift
 	for f; do
@@ -17,18 +17,29 @@ kernel_source()
 	done
 	deps_need $DEPS_BASE $DEPS_BUILD || return
 	deps_lists
-	version=$(package_version "$SOURCE_PACKAGE")
-	[ -n "$version" ] || { say "apt knows no package $SOURCE_PACKAGE"; return 1; }
-	key=$( { cat "${fragments[@]}"; echo "$version"; gcc -dumpfullversion; } | content_key)
-	K_DIR=$CACHE/kernels/$name-$key
+	source_resolve "$name" || return
 	[ ! -e "$K_DIR/.complete" ] || return 0
 
+	deps_lists 1
+	source_resolve "$name" || return
+	[ ! -e "$K_DIR/.complete" ] || return 0
 	deps_need $DEPS_KERNEL || return
 	SOURCE=$CACHE/sources/${SOURCE_PACKAGE}_$version
 	cached "$SOURCE" "downloading and unpacking $SOURCE_PACKAGE $version (1.5 GB, a minute)" \
 		source_unpack "$version" "$SOURCE" || return
 	cached "$K_DIR" "building the $name kernel (about 12 minutes on two cores, once)" \
 		kernel_build "$SOURCE/linux" "$K_DIR" "${fragments[@]}"
+}
+
+# source_resolve NAME: sets version and K_DIR, with fragments set by the caller.
+source_resolve()
+{
+	local key
+
+	version=$(package_version "$SOURCE_PACKAGE")
+	[ -n "$version" ] || { say "apt knows no package $SOURCE_PACKAGE"; return 1; }
+	key=$( { cat "${fragments[@]}"; echo "$version"; gcc -dumpfullversion; } | content_key)
+	K_DIR=$CACHE/kernels/$1-$key
 }
 
 package_version()
