@@ -5,7 +5,15 @@
 #include "guests.h"
 
 static const struct ksft_suite *const suites[] = {
+	&modes_suite,
+	&paging_suite,
 	&exceptions_suite,
+	&strio_suite,
+	&mmio_suite,
+	&interrupts_suite,
+	&timers_suite,
+	&replay_suite,
+	&cpu_suite,
 };
 
 int main(int argc, char **argv)

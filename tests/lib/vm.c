@@ -4,6 +4,7 @@
  */
 #include "vm.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -39,6 +40,14 @@ void *memory_map(size_t size, bool huge)
 	ASSERT(p != MAP_FAILED, "%zu bytes: %s", size, strerror(errno));
 	madvise(p, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	return p;
+}
+
+bool host_is_tcg(void)
+{
+	uint32_t r[4];
+
+	__cpuid(0x40000000, r[0], r[1], r[2], r[3]);
+	return !memcmp(&r[1], "TCGTCGTCGTCG", 12);
 }
 
 int dev_open(void)

@@ -49,6 +49,12 @@ int try_ioctl_value(int fd, unsigned long request, unsigned long arg);
 /* Zeroed anonymous memory, without huge pages unless @huge. Aborts when there is none. */
 void *memory_map(size_t size, bool huge);
 
+/*
+ * Whether this host is QEMU's software emulation, whose processor leaves out
+ * checks that a real one makes on what a guest does without an exit.
+ */
+bool host_is_tcg(void);
+
 int dev_open(void);
 int dev_check_extension(int dev, long capability);
 
