@@ -60,6 +60,10 @@ static int translate(struct khv_emul *em, gva_t gva, u32 access, gpa_t *gpa)
 	struct khv_walk walk;
 	int rc;
 
+	if (!khv_paging(vcpu)) {
+		*gpa = gva;
+		return KHV_EMUL_OK;
+	}
 	rc = khv_walk(vcpu, gva, access, &walk);
 	if (rc < 0)
 		return fail(vcpu, rc);
@@ -88,11 +92,10 @@ int khv_emulate_read_virt(struct khv_emul *em, gva_t gva, void *buf, u32 len, u3
 		rc = translate(em, gva, access, &gpa);
 		if (rc)
 			return rc;
-		if (!is_memory(vcpu, gpa, false))
-			return KHV_EMUL_UNHANDLEABLE;
 		rc = khv_gpa_read(vcpu->vm, gpa, buf, part);
-		if (rc)
-			return fail(vcpu, rc);
+		if (!rc)
+			continue;
+		return is_memory(vcpu, gpa, false) ? fail(vcpu, rc) : KHV_EMUL_UNHANDLEABLE;
 	}
 	return KHV_EMUL_OK;
 }
@@ -328,7 +331,8 @@ static void load_state(struct khv_vcpu *vcpu)
 	em->regs.rflags = khv_rflags(vcpu);
 	em->cr0 = khv_cr0(vcpu);
 	em->cr4 = khv_cr4(vcpu);
-	em->cpl = khv_hw->get_cpl(vcpu);
+	/* A segment register can be dear to read, and real mode knows only one answer. */
+	em->cpl = em->cr0 & X86_CR0_PE ? khv_hw->get_cpl(vcpu) : 0;
 	em->avail = 0;
 	/* Batches go straight through the page that the client sees. */
 	em->batch = vcpu->pio_data;
