@@ -419,6 +419,11 @@ void khv_cpuid_uninit(struct khv_vcpu *vcpu)
 	memset(vcpu->cpuid.bucket, 0, sizeof(vcpu->cpuid.bucket));
 }
 
+u64 khv_cpuid_host_features(void)
+{
+	return host_features;
+}
+
 int khv_cpuid_init(void)
 {
 	const struct kvm_cpuid_entry2 *entries;

@@ -74,6 +74,8 @@ int khv_cpuid_init(void);
 /* cpuid_host.c's part of it, and its result: constant afterwards. */
 int khv_cpuid_host_init(void);
 const struct kvm_cpuid_entry2 *khv_cpuid_host(u32 *nent);
+/* Features (BIT_ULL(enum khv_feature)) that guests could have on this host. */
+u64 khv_cpuid_host_features(void);
 void khv_cpuid_exit(void);
 
 #endif

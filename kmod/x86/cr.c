@@ -155,22 +155,27 @@ int khv_write_cr3(struct khv_vcpu *vcpu, u64 val)
 
 u64 khv_cr4_allowed(struct khv_vcpu *vcpu)
 {
+	static const struct {
+		enum khv_feature feature;
+		u64 bit;
+	} optional[] = {
+		{ KHV_F_XSAVE, X86_CR4_OSXSAVE },
+		{ KHV_F_SMEP, X86_CR4_SMEP },
+		{ KHV_F_SMAP, X86_CR4_SMAP },
+		{ KHV_F_FSGSBASE, X86_CR4_FSGSBASE },
+		{ KHV_F_PKU, X86_CR4_PKE },
+		{ KHV_F_UMIP, X86_CR4_UMIP },
+		{ KHV_F_PCID, X86_CR4_PCIDE },
+	};
+	/* Before CPUID is set, clients may restore whatever the host has. */
+	u64 features = vcpu->cpuid.nent ? vcpu->cpuid.features : khv_cpuid_host_features();
 	u64 bits = CR4_ALWAYS;
+	int i;
 
-	if (khv_has(vcpu, XSAVE))
-		bits |= X86_CR4_OSXSAVE;
-	if (khv_has(vcpu, SMEP))
-		bits |= X86_CR4_SMEP;
-	if (khv_has(vcpu, SMAP))
-		bits |= X86_CR4_SMAP;
-	if (khv_has(vcpu, FSGSBASE))
-		bits |= X86_CR4_FSGSBASE;
-	if (khv_has(vcpu, PKU))
-		bits |= X86_CR4_PKE;
-	if (khv_has(vcpu, UMIP))
-		bits |= X86_CR4_UMIP;
-	if (khv_has(vcpu, PCID))
-		bits |= X86_CR4_PCIDE;
+	for (i = 0; i < ARRAY_SIZE(optional); i++) {
+		if (features & BIT_ULL(optional[i].feature))
+			bits |= optional[i].bit;
+	}
 	return bits;
 }
 

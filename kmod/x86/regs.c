@@ -132,7 +132,11 @@ static bool sregs_valid(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs)
 	} else if ((sregs->efer & EFER_LMA) || sregs->cs.l) {
 		return false;
 	}
-	return !(sregs->cr4 & X86_CR4_PCIDE) || (sregs->efer & EFER_LMA);
+	/*
+	 * CR4.PCIDE outside long mode is let through, as KVM does: clients probe
+	 * CR4 bits one by one, and VM entry refuses to run such a state.
+	 */
+	return true;
 }
 
 /* IA32_APIC_BASE of a vCPU whose local APIC, if it has one, is the client's. */
