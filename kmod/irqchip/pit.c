@@ -304,26 +304,28 @@ static void load_count(struct pit_channel *c, u16 val, s64 now)
 	c->running = true;
 }
 
-static void write_count(struct pit_channel *c, u8 val, s64 now)
+/* True when the channel's next edge is another one now. */
+static bool write_count(struct pit_channel *c, u8 val, s64 now)
 {
 	switch (c->s.write_state) {
 	case RW_LSB:
 		load_count(c, val, now);
-		break;
+		return true;
 	case RW_MSB:
 		load_count(c, val << 8, now);
-		break;
+		return true;
 	case RW_WORD0:
 		c->s.write_latch = val;
 		c->s.write_state = RW_WORD1;
+		if (c->s.mode)
+			return false;
 		/* "Mode 0": the first byte stops the count. */
-		if (c->s.mode == 0)
-			c->running = false;
-		break;
-	case RW_WORD1:
+		c->running = false;
+		return true;
+	default:
 		load_count(c, c->s.write_latch | val << 8, now);
 		c->s.write_state = RW_WORD0;
-		break;
+		return true;
 	}
 }
 
@@ -483,8 +485,7 @@ static int pit_write(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, in
 			write_control(pit, data[i], now);
 			continue;
 		}
-		write_count(&pit->ch[ch], data[i], now);
-		if (!ch)
+		if (write_count(&pit->ch[ch], data[i], now) && !ch)
 			program_timer(pit, now);
 	}
 	raw_spin_unlock_irqrestore(&pit->vm->irq.lock, flags);

@@ -423,6 +423,8 @@ static void test_fast_periods_are_bounded(struct kunit *test)
 
 static void test_modes_without_interrupts(struct kunit *test)
 {
+	s64 expires;
+
 	program(0, 1, 100);
 	KUNIT_EXPECT_EQ(test, fake_expires, -1LL);
 	program(0, 5, 100);
@@ -430,12 +432,21 @@ static void test_modes_without_interrupts(struct kunit *test)
 	program(1, 2, 1000);
 	program(2, 2, 1000);
 	KUNIT_EXPECT_EQ(test, fake_expires, -1LL);
-	/* One strobe. */
+	/* A strobe, and others by new counts alone: half of one moves nothing. */
 	program(0, 4, 5000);
 	KUNIT_EXPECT_EQ(test, (u64)(fake_expires - fake_now), clocks_to_ns(5000));
 	fire(0);
 	KUNIT_EXPECT_EQ(test, w.rises, 1u);
 	KUNIT_EXPECT_EQ(test, fake_expires, -1LL);
+	fake_now += 1000;
+	out(0x40, 0x10);
+	KUNIT_EXPECT_EQ(test, fake_expires, -1LL);
+	out(0x40, 0x27);
+	KUNIT_EXPECT_EQ(test, (u64)(fake_expires - fake_now), clocks_to_ns(0x2710));
+	expires = fake_expires;
+	fake_now += 1000;
+	out(0x40, 0x20);
+	KUNIT_EXPECT_EQ(test, fake_expires, expires);
 }
 
 static void test_reinjection(struct kunit *test)
