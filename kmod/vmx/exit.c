@@ -155,6 +155,7 @@ static int handle_ept_violation(struct khv_vcpu *vcpu)
 		return khv_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV,
 					  ARRAY_SIZE(data), data);
 	}
+	khv_vmx_prefetch(vcpu);
 	return khv_emulate_insn(vcpu, x->gpa);
 }
 

@@ -226,6 +226,24 @@ static void read_segment(struct vmx_vcpu *vmx, enum khv_seg seg)
 	vmx->cached |= VMX_CACHE_SEG(seg);
 }
 
+void khv_vmx_prefetch(struct khv_vcpu *vcpu)
+{
+	static const u8 segs[] = { KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_ES };
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	unsigned int i;
+
+	if (khv_vmx_access_begin(vcpu)) {
+		for (i = 0; i < KHV_NR_LAZY; i++)
+			if (!(vcpu->regs.avail & BIT(i)))
+				read_lazy(vcpu, i);
+		for (i = 0; i < ARRAY_SIZE(segs); i++)
+			if (!(vmx->cached & VMX_CACHE_SEG(segs[i])))
+				read_segment(vmx, segs[i]);
+		khv_vmx_get_interruptibility(vcpu);
+	}
+	khv_vmx_access_end(vcpu);
+}
+
 void khv_vmx_get_segment(struct khv_vcpu *vcpu, enum khv_seg seg, struct kvm_segment *var)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);

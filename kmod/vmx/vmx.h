@@ -144,6 +144,8 @@ void khv_vmx_set_dr7(struct khv_vcpu *vcpu, u64 dr7);
 int khv_vmx_get_cpl(struct khv_vcpu *vcpu);
 u32 khv_vmx_get_interruptibility(struct khv_vcpu *vcpu);
 u32 khv_vmx_insn_len(struct khv_vcpu *vcpu);
+/* Read all that emulating an instruction takes, in one access. */
+void khv_vmx_prefetch(struct khv_vcpu *vcpu);
 void khv_vmx_skip_insn(struct khv_vcpu *vcpu);
 void khv_vmx_put_interruptibility(struct khv_vcpu *vcpu, u32 val);
 
