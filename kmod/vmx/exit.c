@@ -6,6 +6,8 @@
  * Each case calls the code that knows the guest's side; no logic lives here.
  */
 #include <linux/kvm_para.h>
+#include <asm/trapnr.h>
+#include <uapi/asm/debugreg.h>
 
 #include "mmu/mmu.h"
 #include "vm/vm.h"
@@ -19,6 +21,9 @@
 #define EPT_QUAL_PERMISSIONS	(7UL << 3)
 #define EPT_QUAL_NMI_UNBLOCK	BIT(12)
 
+/* "SDM, Exit Qualification for Debug Exceptions": laid out as DR6. */
+#define DB_QUAL_DR6		(DR_TRAP_BITS | DR_STEP | DR_SWITCH | BIT(13))
+
 static int fast_exception(struct khv_vcpu *vcpu)
 {
 	struct vmx_exit *x = &to_vmx(vcpu)->exit;
@@ -27,11 +32,22 @@ static int fast_exception(struct khv_vcpu *vcpu)
 	khv_vmx_recover_event(vcpu, x->intr_info & INTR_INFO_UNBLOCK_NMI);
 
 	switch (x->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) {
-	case INTR_TYPE_NMI_INTR | 2:
+	case INTR_TYPE_NMI_INTR | X86_TRAP_NMI:
 		khv_host_nmi();
 		return RESUME_GUEST;
-	case INTR_TYPE_HARD_EXCEPTION | 18:
+	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_MC:
 		khv_host_machine_check();
+		return RESUME_GUEST;
+	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_DB:
+		khv_queue_db(vcpu, khv_vmread(EXIT_QUALIFICATION) & DB_QUAL_DR6);
+		return RESUME_GUEST;
+	case INTR_TYPE_PRIV_SW_EXCEPTION | X86_TRAP_DB:
+		/* INT1 traps: the handler returns to what follows it. */
+		khv_vmx_skip_insn(vcpu);
+		khv_queue_db(vcpu, 0);
+		return RESUME_GUEST;
+	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_AC:
+		khv_queue_exception_e(vcpu, X86_TRAP_AC, khv_vmread(VM_EXIT_INTR_ERROR_CODE));
 		return RESUME_GUEST;
 	default:
 		return EXIT_SLOW;

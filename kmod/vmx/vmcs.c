@@ -9,6 +9,7 @@
 #include <asm/desc.h>
 #include <asm/msr.h>
 #include <asm/segment.h>
+#include <asm/trapnr.h>
 
 #include "host/cr4.h"
 #include "mmu/mmu.h"
@@ -78,8 +79,13 @@ static void setup_controls(struct khv_vcpu *vcpu)
 	khv_vmwrite(MSR_BITMAP, __pa(vmx->msr_bitmap));
 	khv_vmwrite(VMCS_LINK_POINTER, ~0ULL);
 
-	/* Machine checks are the host's; all else is the guest's own business under EPT. */
-	khv_vmwrite(EXCEPTION_BITMAP, BIT(18));
+	/*
+	 * Machine checks are the host's. A guest whose #DB or #AC handler is entered
+	 * with the same exception would loop in microcode, out of anyone's reach, so
+	 * these two exit and are injected back; it also shows what DR6 should say.
+	 * All others are the guest's own business under EPT.
+	 */
+	khv_vmwrite(EXCEPTION_BITMAP, BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC));
 	khv_vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	khv_vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	khv_vmwrite(CR3_TARGET_COUNT, 0);

@@ -154,15 +154,16 @@ static void load_debug_registers(struct khv_vcpu *vcpu)
 {
 	u64 *dr = vcpu->regs.dr;
 
-	/* DR7 is in the VMCS; the addresses matter only when it enables one. */
+	/*
+	 * DR7 is in the VMCS; the addresses matter only when it enables one. DR6
+	 * stays the host's: #DB exits, and so leaves it alone.
+	 */
 	if (likely(!(vcpu->regs.dr7 & 0xff)))
 		return;
 	asm volatile("mov %0, %%db0" : : "r" (dr[0]));
 	asm volatile("mov %0, %%db1" : : "r" (dr[1]));
 	asm volatile("mov %0, %%db2" : : "r" (dr[2]));
 	asm volatile("mov %0, %%db3" : : "r" (dr[3]));
-	asm volatile("mov %0, %%db6" : : "r" (vcpu->regs.dr6));
-	to_vmx(vcpu)->dr_loaded = true;
 }
 
 static int region_enter(struct khv_vcpu *vcpu)
@@ -196,11 +197,6 @@ static void region_leave(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (unlikely(vmx->dr_loaded)) {
-		/* No exit for hits that the guest's DR7 takes itself: DR6 may have changed. */
-		asm volatile("mov %%db6, %0" : "=r" (vcpu->regs.dr6));
-		vmx->dr_loaded = false;
-	}
 	khv_vmx_msr_put(vcpu);
 	khv_host_restore(&vmx->host);
 	vmx->in_region = false;
