@@ -191,6 +191,7 @@ static struct kunit_suite xstate_suite = {
 	.name = "khv_xstate",
 	.test_cases = xstate_cases,
 };
+
 kunit_test_suite(xstate_suite);
 
 MODULE_DESCRIPTION("khv: tests of extended state");
