@@ -11,11 +11,14 @@
 extern const struct ksft_suite cpu_suite;
 extern const struct ksft_suite exceptions_suite;
 extern const struct ksft_suite interrupts_suite;
+extern const struct ksft_suite memory_suite;
 extern const struct ksft_suite mmio_suite;
 extern const struct ksft_suite modes_suite;
 extern const struct ksft_suite paging_suite;
 extern const struct ksft_suite replay_suite;
 extern const struct ksft_suite strio_suite;
+extern const struct ksft_suite time_suite;
 extern const struct ksft_suite timers_suite;
+extern const struct ksft_suite xstate_suite;
 
 #endif

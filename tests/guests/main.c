@@ -14,6 +14,9 @@ static const struct ksft_suite *const suites[] = {
 	&timers_suite,
 	&replay_suite,
 	&cpu_suite,
+	&xstate_suite,
+	&time_suite,
+	&memory_suite,
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Time as guests read it: the TSC, its offset, and KVM's paravirtual clock.
+ */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest_cpu.h"
+#include "guests.h"
+
+#define MSR_TSC			0x10
+#define MSR_TSC_ADJUST		0x3b
+#define MSR_KVM_WALL_CLOCK	0x4b564d00
+#define MSR_KVM_SYSTEM_TIME	0x4b564d01
+
+static volatile uint64_t now;
+
+static void guest_tsc(void)
+{
+	uint64_t last = rdtsc(), next;
+	uint32_t r[4];
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (i % 10 == 0)
+			cpuid(0, 0, r);
+		next = rdtsc();
+		GUEST_ASSERT(next > last);
+		last = next;
+	}
+	for (i = 1; i <= 4; i++) {
+		now = rdtsc();
+		guest_sync(i);
+		GUEST_ASSERT(rdtsc() > now);
+	}
+}
+
+static void test_tsc(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+
+	uint32_t i;
+
+	guest_start(vcpu, guest_tsc);
+	for (i = 1; i <= 4; i++)
+		guest_run_sync(vcpu, i);
+	guest_run_done(vcpu);
+}
+
+static void guest_read_tsc(void)
+{
+	for (;;) {
+		now = rdtsc();
+		guest_sync(1);
+	}
+}
+
+static void test_tsc_offset(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	const uint64_t set = 1ULL << 60;
+	uint64_t value;
+
+	guest_start(vcpu, guest_read_tsc);
+	guest_run_sync(vcpu, 1);
+	ASSERT_EQ(try_set_msr(vcpu, MSR_TSC, set), 1);
+	guest_run_sync(vcpu, 1);
+	value = *GUEST_VAR(vm, now);
+	EXPECT(value >= set && value < set + (1ULL << 40), "%#llx", (unsigned long long)value);
+	ASSERT_EQ(try_get_msr(vcpu, MSR_TSC, &value), 1);
+	EXPECT(value >= *GUEST_VAR(vm, now), "%#llx", (unsigned long long)value);
+	guest_run_sync(vcpu, 1);
+	EXPECT(*GUEST_VAR(vm, now) > value);
+}
+
+static void guest_adjust(void)
+{
+	uint64_t before = rdtsc(), after;
+
+	wrmsr(MSR_TSC_ADJUST, rdmsr(MSR_TSC_ADJUST) + (1UL << 50));
+	after = rdtsc();
+	GUEST_ASSERT(after > before + (1UL << 50));
+	GUEST_ASSERT(after < before + (1UL << 51));
+	GUEST_EQ(rdmsr(MSR_TSC_ADJUST), 1UL << 50);
+	wrmsr(MSR_TSC, 1UL << 55);
+	after = rdtsc();
+	GUEST_ASSERT(after >= 1UL << 55 && after < (1UL << 55) + (1UL << 45));
+}
+
+static void test_tsc_adjust(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	struct kvm_cpuid_entry2 *leaf = cpuid_find(supported_cpuid(vm->dev), 7, 0);
+
+	if (!leaf || !(leaf->ebx & 2))
+		ksft_skip("CPUID shows no TSC_ADJUST");
+	guest_test(0, guest_adjust);
+}
+
+struct clock_page {
+	volatile uint32_t version;
+	uint32_t pad;
+	volatile uint64_t tsc, system_time;
+	volatile uint32_t multiplier;
+	volatile int8_t shift;
+	volatile uint8_t flags;
+	uint8_t pad2[2];
+};
+
+static struct clock_page clock_page __attribute__((aligned(64)));
+static struct {
+	volatile uint32_t version, seconds, nanoseconds;
+} wall_clock;
+
+static uint64_t read_clock(void)
+{
+	uint64_t delta, time;
+	uint32_t version;
+
+	do {
+		version = clock_page.version;
+		delta = rdtsc() - clock_page.tsc;
+		delta = clock_page.shift < 0 ? delta >> -clock_page.shift :
+			delta << clock_page.shift;
+		time = clock_page.system_time +
+			(uint64_t)((unsigned __int128)delta * clock_page.multiplier >> 32);
+	} while (version != clock_page.version || version & 1);
+	return time;
+}
+
+static void guest_clock(void)
+{
+	uint64_t last;
+	int i;
+
+	wrmsr(MSR_KVM_SYSTEM_TIME, (uintptr_t)&clock_page | 1);
+	guest_sync(1);
+	GUEST_ASSERT(clock_page.version && !(clock_page.version & 1));
+	GUEST_ASSERT(clock_page.multiplier);
+	last = read_clock();
+	for (i = 0; i < 1000; i++) {
+		now = read_clock();
+		GUEST_ASSERT(now >= last);
+		last = now;
+	}
+	for (;;) {
+		now = read_clock();
+		guest_sync(2);
+	}
+}
+
+static uint64_t vm_clock(struct vm *vm)
+{
+	struct kvm_clock_data data = { 0 };
+
+	ASSERT_EQ(try_ioctl(vm->fd, KVM_GET_CLOCK, &data), 0);
+	return data.clock;
+}
+
+/* Between two readings of KVM_GET_CLOCK, give or take a millisecond. */
+static void expect_between(uint64_t before, uint64_t time, uint64_t after)
+{
+	EXPECT(time + 1000000 >= before && time <= after + 1000000, "%llu, %llu, %llu",
+	       (unsigned long long)before, (unsigned long long)time, (unsigned long long)after);
+}
+
+static void test_clock(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct kvm_clock_data data = { .clock = 5000000000000ULL };
+	uint64_t before;
+
+	vm_need(vm, KVM_CAP_CLOCKSOURCE, "KVM_CAP_CLOCKSOURCE");
+	guest_start(vcpu, guest_clock);
+	guest_run_sync(vcpu, 1);
+	before = vm_clock(vm);
+	guest_run_sync(vcpu, 2);
+	expect_between(before, *GUEST_VAR(vm, now), vm_clock(vm));
+	usleep(20000);
+	before = vm_clock(vm);
+	guest_run_sync(vcpu, 2);
+	expect_between(before, *GUEST_VAR(vm, now), vm_clock(vm));
+
+	ASSERT_EQ(try_ioctl(vm->fd, KVM_SET_CLOCK, &data), 0);
+	guest_run_sync(vcpu, 2);
+	expect_between(data.clock, *GUEST_VAR(vm, now), vm_clock(vm));
+}
+
+static void guest_wall_clock(void)
+{
+	wrmsr(MSR_KVM_WALL_CLOCK, (uintptr_t)&wall_clock);
+	wrmsr(MSR_KVM_SYSTEM_TIME, (uintptr_t)&clock_page | 1);
+	guest_sync(1);
+	GUEST_ASSERT(wall_clock.version && !(wall_clock.version & 1));
+	now = wall_clock.seconds * 1000000000UL + wall_clock.nanoseconds + read_clock();
+	guest_sync(2);
+}
+
+static void test_wall_clock(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	time_t real;
+
+	vm_need(vm, KVM_CAP_CLOCKSOURCE, "KVM_CAP_CLOCKSOURCE");
+	guest_start(vcpu, guest_wall_clock);
+	guest_run_sync(vcpu, 1);
+	guest_run_sync(vcpu, 2);
+	real = *GUEST_VAR(vm, now) / 1000000000;
+	EXPECT(real >= time(NULL) - 3 && real <= time(NULL) + 3, "%lld, not %lld",
+	       (long long)real, (long long)time(NULL));
+}
+
+/* Turned off, the page is left alone; with a bad address the write is refused or ignored. */
+static void guest_clock_off(void)
+{
+	wrmsr(MSR_KVM_SYSTEM_TIME, (uintptr_t)&clock_page | 1);
+	guest_sync(1);
+	wrmsr(MSR_KVM_SYSTEM_TIME, 0);
+	clock_page.system_time = 0x1234;
+	guest_sync(2);
+	GUEST_EQ(clock_page.system_time, 0x1234);
+	GUEST_TRY("wrmsr", : : "c"(MSR_KVM_SYSTEM_TIME), "a"(0x50000001), "d"(0x7fff)
+		  : "r11", "memory");
+}
+
+static void test_clock_off(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+
+	vm_need(vm, KVM_CAP_CLOCKSOURCE, "KVM_CAP_CLOCKSOURCE");
+	guest_start(vcpu, guest_clock_off);
+	guest_run_sync(vcpu, 1);
+	guest_run_sync(vcpu, 2);
+	guest_run_done(vcpu);
+}
+
+static const struct ksft_test tests[] = {
+	{ "tsc", test_tsc },
+	{ "tsc_offset", test_tsc_offset },
+	{ "tsc_adjust", test_tsc_adjust },
+	{ "clock", test_clock },
+	{ "wall_clock", test_wall_clock },
+	{ "clock_off", test_clock_off },
+};
+
+const struct ksft_suite time_suite = KSFT_SUITE("time", tests);

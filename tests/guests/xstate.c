@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Vector, FPU and protection-key state: the guest's survives exits and other
+ * guests, the test's own survives the guest.
+ */
+#include <string.h>
+
+#include "guest_cpu.h"
+#include "guests.h"
+
+#define CR4_OSXSAVE	(1UL << 18)
+#define CR4_PKE		(1UL << 22)
+#define XCR0_AVX	0x7
+#define XCR0_AVX512	0xe7
+
+#define NO_FEATURE	4	/* guest_sync(): there is nothing to test */
+
+struct fpu_state {
+	uint8_t vectors[32][64] __attribute__((aligned(64)));
+	uint64_t masks[8];
+	uint64_t mm[8];
+	uint32_t mxcsr;
+	uint16_t fcw;
+};
+
+static struct fpu_state set, got;
+static uint8_t seed = 1;
+
+static void fill(struct fpu_state *s)
+{
+	uint8_t *p = (uint8_t *)s;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(*s); i++)
+		p[i] = seed + i * 3 + (i >> 8);
+	s->mxcsr = 0x1f80 | (seed & 3) << 13;
+	s->fcw = 0x27f | (seed & 3) << 10;
+}
+
+static void compare(unsigned int registers, unsigned int bytes, bool masks)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < registers; i++)
+		for (k = 0; k < bytes; k++)
+			GUEST_EQ(got.vectors[i][k], set.vectors[i][k]);
+	for (i = 0; masks && i < 8; i++)
+		GUEST_EQ(got.masks[i], set.masks[i]);
+}
+
+#define EACH16(op)	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) \
+			op(8) op(9) op(10) op(11) op(12) op(13) op(14) op(15)
+#define EACH16_HIGH(op)	op(16) op(17) op(18) op(19) op(20) op(21) op(22) op(23) \
+			op(24) op(25) op(26) op(27) op(28) op(29) op(30) op(31)
+#define EACH8(op)	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
+
+#define LOAD_XMM(n)	"movdqu 64*" #n "(%0), %%xmm" #n "\n\t"
+#define SAVE_XMM(n)	"movdqu %%xmm" #n ", 64*" #n "(%0)\n\t"
+#define LOAD_YMM(n)	"vmovdqu 64*" #n "(%0), %%ymm" #n "\n\t"
+#define SAVE_YMM(n)	"vmovdqu %%ymm" #n ", 64*" #n "(%0)\n\t"
+#define LOAD_ZMM(n)	"vmovdqu64 64*" #n "(%0), %%zmm" #n "\n\t"
+#define SAVE_ZMM(n)	"vmovdqu64 %%zmm" #n ", 64*" #n "(%0)\n\t"
+#define LOAD_K(n)	"kmovw 8*" #n "(%0), %%k" #n "\n\t"
+#define SAVE_K(n)	"kmovw %%k" #n ", 8*" #n "(%0)\n\t"
+#define LOAD_MM(n)	"movq 8*" #n "(%0), %%mm" #n "\n\t"
+#define SAVE_MM(n)	"movq %%mm" #n ", 8*" #n "(%0)\n\t"
+
+#define DO(text, p)	asm volatile(text : : "r"(p) : "memory")
+
+static void guest_sse(void)
+{
+	int round;
+
+	fill(&set);
+	DO("fninit\n\tfldcw (%0)", &set.fcw);
+	DO("ldmxcsr (%0)", &set.mxcsr);
+	DO(EACH8(LOAD_MM), set.mm);
+	DO(EACH16(LOAD_XMM), set.vectors);
+	for (round = 1; round <= 3; round++) {
+		guest_sync(round);
+		DO(EACH16(SAVE_XMM), got.vectors);
+		DO(EACH8(SAVE_MM), got.mm);
+		DO("stmxcsr (%0)", &got.mxcsr);
+		DO("fnstcw (%0)", &got.fcw);
+		compare(16, 16, false);
+		GUEST_EQ(got.mm[0], set.mm[0]);
+		GUEST_EQ(got.mm[7], set.mm[7]);
+		GUEST_EQ(got.mxcsr, set.mxcsr);
+		GUEST_EQ(got.fcw, set.fcw);
+	}
+}
+
+static bool enable(uint64_t components)
+{
+	uint32_t r[4];
+
+	cpuid(1, 0, r);
+	if (!(r[2] & 1 << 26))
+		return false;
+	cpuid(0xd, 0, r);
+	if ((r[0] & components) != components)
+		return false;
+	write_cr4(read_cr4() | CR4_OSXSAVE);
+	xsetbv(0, components | 1);
+	return true;
+}
+
+static void guest_avx(void)
+{
+	int round;
+
+	if (!enable(XCR0_AVX))
+		guest_sync(NO_FEATURE);
+	fill(&set);
+	DO(EACH16(LOAD_YMM), set.vectors);
+	for (round = 1; round <= 3; round++) {
+		guest_sync(round);
+		DO(EACH16(SAVE_YMM), got.vectors);
+		compare(16, 32, false);
+	}
+}
+
+static void guest_avx512(void)
+{
+	int i, round;
+
+	if (!enable(XCR0_AVX512))
+		guest_sync(NO_FEATURE);
+	fill(&set);
+	for (i = 0; i < 8; i++)
+		set.masks[i] &= 0xffff;
+	DO(EACH16(LOAD_ZMM) EACH16_HIGH(LOAD_ZMM), set.vectors);
+	DO(EACH8(LOAD_K), set.masks);
+	for (round = 1; round <= 3; round++) {
+		guest_sync(round);
+		DO(EACH16(SAVE_ZMM) EACH16_HIGH(SAVE_ZMM), got.vectors);
+		DO(EACH8(SAVE_K), got.masks);
+		compare(32, 64, true);
+	}
+}
+
+static struct vcpu *start(void (*function)(void), uint8_t new_seed)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, 0), 0);
+
+	seed = new_seed;
+	guest_start(vcpu, function);
+	return vcpu;
+}
+
+static void run_sync(struct vcpu *vcpu, uint32_t value)
+{
+	EXPECT_EQ(guest_run(vcpu), GUEST_SYNC);
+	if (guest_sync_value(vcpu) == NO_FEATURE)
+		ksft_skip("the guest has no such registers");
+	ASSERT_EQ(guest_sync_value(vcpu), value);
+}
+
+/* The process's registers before and after a RUN. */
+static uint8_t mine[16][64] __attribute__((aligned(64))), after[16][64];
+
+static void run_with_own_state(struct vcpu *vcpu, uint32_t value)
+{
+	memset(mine, 0xa0 + value, sizeof(mine));
+	DO(EACH16(LOAD_XMM), mine);
+	run_sync(vcpu, value);
+	DO(EACH16(SAVE_XMM), after);
+}
+
+/* Two guests take turns on one CPU; so does the process, which clears its own. */
+static void run_pair(void (*function)(void))
+{
+	struct vcpu *one = start(function, 1), *two = start(function, 0x42);
+	uint32_t round;
+
+	for (round = 1; round <= 3; round++) {
+		run_with_own_state(one, round);
+		run_with_own_state(two, round);
+	}
+	guest_run_done(one);
+	guest_run_done(two);
+}
+
+static void test_sse(void)
+{
+	run_pair(guest_sse);
+}
+
+static void test_avx(void)
+{
+	if (host_is_tcg())
+		ksft_skip("QEMU's processor raises #UD for AVX in its guests");
+	run_pair(guest_avx);
+}
+
+static void test_avx512(void)
+{
+	if (host_is_tcg())
+		ksft_skip("QEMU's processor raises #UD for AVX in its guests");
+	run_pair(guest_avx512);
+}
+
+/* KVM_RUN by hand, so that nothing else touches vector registers meanwhile. */
+static void test_own_state(void)
+{
+	struct vcpu *vcpu = start(guest_sse, 1);
+	uint32_t mxcsr = 0x3f80, mxcsr_after;
+	uint64_t result;
+	int i;
+
+	memset(mine, 0xa5, sizeof(mine));
+	DO(EACH16(LOAD_XMM), mine);
+	DO("ldmxcsr (%0)", &mxcsr);
+	asm volatile("syscall"
+		     : "=a"(result)
+		     : "a"(16), "D"((uint64_t)vcpu->fd), "S"((uint64_t)KVM_RUN), "d"(0UL)
+		     : "rcx", "r11", "memory");
+	DO(EACH16(SAVE_XMM), after);
+	DO("stmxcsr (%0)", &mxcsr_after);
+	EXPECT_EQ(result, 0);
+	EXPECT_EQ(vcpu->run->exit_reason, KVM_EXIT_IO);
+	for (i = 0; i < 16; i++)
+		EXPECT(!memcmp(mine[i], after[i], 16), "XMM%d", i);
+	EXPECT_EQ(mxcsr_after, mxcsr);
+}
+
+static volatile uint64_t key_pdpt[512] __attribute__((aligned(4096)));
+static volatile uint64_t key_pd[512] __attribute__((aligned(4096)));
+static uint32_t pkru_value;
+
+static uint32_t rdpkru(void)
+{
+	uint32_t val;
+
+	asm volatile("rdpkru" : "=a"(val) : "c"(0) : "rdx");
+	return val;
+}
+
+static void wrpkru(uint32_t val)
+{
+	asm volatile("wrpkru" : : "a"(val), "c"(0), "d"(0) : "memory");
+}
+
+#define KEY_BASE	0x8000000000UL
+
+static void guest_pkru(void)
+{
+	uint32_t r[4];
+	int round;
+
+	cpuid(7, 0, r);
+	if (!(r[2] & 1 << 3))
+		guest_sync(NO_FEATURE);
+	write_cr4(read_cr4() | CR4_PKE);
+	cpuid(7, 0, r);
+	GUEST_ASSERT(r[2] & 1 << 4);			/* OSPKE */
+	guest_pml4[1] = (uintptr_t)key_pdpt | 7;
+	key_pdpt[0] = (uintptr_t)key_pd | 7;
+	key_pd[0] = 0x200087 | 3UL << 59;		/* 2 MiB with key 3 */
+	wrpkru(pkru_value);
+	for (round = 1; round <= 3; round++) {
+		guest_sync(round);
+		GUEST_EQ(rdpkru(), pkru_value);
+	}
+	wrpkru(1 << 6);					/* no access by key 3 */
+	GUEST_EQ(GUEST_TRY("movb (%0), %%al", : : "r"(KEY_BASE) : "rax", "r11", "memory"), 14);
+	GUEST_EQ(guest_trap.error, 0x21);
+	wrpkru(2 << 6);					/* no writes */
+	GUEST_EQ(GUEST_TRY("movb (%0), %%al", : : "r"(KEY_BASE) : "rax", "r11", "memory"),
+		 GUEST_NO_TRAP);
+	GUEST_EQ(GUEST_TRY("movb %%al, (%0)", : : "r"(KEY_BASE) : "r11", "memory"), 14);
+	GUEST_EQ(guest_trap.error, 0x23);
+}
+
+static void test_pkru(void)
+{
+	struct vcpu *one, *two;
+	uint32_t round;
+
+	pkru_value = 0x55555550;
+	one = start(guest_pkru, 1);
+	pkru_value = 0xaaaaaaa0;
+	two = start(guest_pkru, 1);
+	for (round = 1; round <= 3; round++) {
+		run_sync(one, round);
+		run_sync(two, round);
+	}
+	guest_run_done(one);
+	guest_run_done(two);
+}
+
+/* What the client sets with KVM_SET_FPU is what the guest has. */
+static uint8_t from_client[16];
+
+static void guest_from_client(void)
+{
+	guest_sync(1);
+	asm volatile("movdqu %%xmm9, %0" : "=m"(from_client) : : "memory");
+}
+
+static void test_set_fpu(void)
+{
+	struct vcpu *vcpu = start(guest_from_client, 1);
+	struct kvm_fpu fpu;
+
+	guest_run_sync(vcpu, 1);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_FPU, &fpu), 0);
+	memset(fpu.xmm[9], 0x5a, 16);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_SET_FPU, &fpu), 0);
+	guest_run_done(vcpu);
+	EXPECT(!memcmp(*GUEST_VAR(vcpu->vm, from_client), fpu.xmm[9], 16));
+}
+
+static const struct ksft_test tests[] = {
+	{ "sse", test_sse },
+	{ "avx", test_avx },
+	{ "avx512", test_avx512 },
+	{ "pkru", test_pkru },
+	{ "own_state", test_own_state },
+	{ "set_fpu", test_set_fpu },
+};
+
+const struct ksft_suite xstate_suite = KSFT_SUITE("xstate", tests);
