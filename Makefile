@@ -55,11 +55,11 @@ clean: modules_clean
 	$(MAKE) -C tools clean
 	rm -rf build
 
+# Not Kbuild's own clean, which wants the headers that the build was made with.
 modules_clean:
-	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; else \
-		find . -path ./build -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
-			-o -name '*.mod.c' -o -name '.*.cmd' \) -exec rm -f {} +; \
-		rm -f modules.order Module.symvers; fi
+	find . -path ./build -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.o.d' \) -exec rm -f {} +
+	rm -f modules.order Module.symvers tests/kunit/modules.order
 
 help:
 	@echo 'khv $(VERSION): a hypervisor in one loadable kernel module'
