@@ -277,16 +277,22 @@ static int run_prepared(struct khv_vcpu *vcpu)
 		if (r != RESUME_GUEST)
 			return r;
 	}
+	/* Clients complete an exit this way and look at its reason afterwards: leave that alone. */
 	if (READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
+	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
 		/* As KVM does it: wait for the start-up IPI, then let the client try again. */
 		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 		r = wait_runnable(vcpu);
 		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
-		return r < 0 ? r : -EAGAIN;
+		r = r < 0 ? r : -EAGAIN;
+	} else {
+		r = run_loop(vcpu);
 	}
-	return run_loop(vcpu);
+	if (r == -EINTR)
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+	return r;
 }
 
 int khv_vcpu_run(struct khv_vcpu *vcpu)
@@ -304,11 +310,8 @@ int khv_vcpu_run(struct khv_vcpu *vcpu)
 	vcpu->has_run = true;
 	sigset_enter(vcpu);
 	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
-	run->exit_reason = KVM_EXIT_UNKNOWN;
 	r = run_prepared(vcpu);
 	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
-	if (r == -EINTR)
-		run->exit_reason = KVM_EXIT_INTR;
 	report_interrupt_state(vcpu);
 	sigset_leave(vcpu);
 	rcu_assign_pointer(vcpu->task, NULL);
