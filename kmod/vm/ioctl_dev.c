@@ -38,6 +38,17 @@ const struct khv_ioctl *khv_ioctl_find(const struct khv_ioctl *table, unsigned i
 	return NULL;
 }
 
+/* What the number says, but for the one that <linux/kvm.h> defines the wrong way round. */
+static bool copies_in(const struct khv_ioctl *row)
+{
+	return (_IOC_DIR(row->cmd) & _IOC_WRITE) || row->cmd == KVM_SET_IRQCHIP;
+}
+
+static bool copies_out(const struct khv_ioctl *row)
+{
+	return (_IOC_DIR(row->cmd) & _IOC_READ) && row->cmd != KVM_SET_IRQCHIP;
+}
+
 int khv_ioctl_enter(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, unsigned long raw)
 {
 	unsigned int size = _IOC_SIZE(row->cmd);
@@ -54,7 +65,7 @@ int khv_ioctl_enter(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, unsi
 		if (!arg->data)
 			return -ENOMEM;
 	}
-	if (!(_IOC_DIR(row->cmd) & _IOC_WRITE)) {
+	if (!copies_in(row)) {
 		memset(arg->data, 0, size);
 		return 0;
 	}
@@ -69,7 +80,7 @@ int khv_ioctl_leave(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, int 
 {
 	if (!arg->data)
 		return result;
-	if (result >= 0 && (_IOC_DIR(row->cmd) & _IOC_READ) &&
+	if (result >= 0 && copies_out(row) &&
 	    copy_to_user(arg->user, arg->data, _IOC_SIZE(row->cmd)))
 		result = -EFAULT;
 	if (arg->data != arg->stack)
