@@ -55,23 +55,23 @@ GUEST_BLOB(loop_port);
 GUEST_BLOB(loop_mmio);
 GUEST_BLOB(loop_fresh);
 asm(".macro loop_blob name:req, mode:req, body:req\n"
-    "	.code\\mode\n"
-    "\\name\\()_start:\n"
-    "1:	\\body\n"
-    "	decl %esi\n"
-    "	jnz 1b\n"
-    "	movw $0x6e4, %dx\n"
-    "	outb %al, %dx\n"
-    "\\name\\()_end:\n"
-    "	.code64\n"
-    ".endm\n"
-    "	.section .rodata\n"
-    "	loop_blob loop_empty, 16, \"nop\"\n"
-    "	loop_blob loop_cpuid, 16, \"xorl %eax, %eax; cpuid\"\n"
-    "	loop_blob loop_port, 16, \"outb %al, %dx\"\n"
-    "	loop_blob loop_mmio, 16, \"movb %al, (%bx)\"\n"
-    "	loop_blob loop_fresh, 32, \"movb %al, (%edi); addl $4096, %edi\"\n"
-    "	.previous\n");
+	"	.code\\mode\n"
+	"\\name\\()_start:\n"
+	"1:	\\body\n"
+	"	decl %esi\n"
+	"	jnz 1b\n"
+	"	movw $0x6e4, %dx\n"
+	"	outb %al, %dx\n"
+	"\\name\\()_end:\n"
+	"	.code64\n"
+	".endm\n"
+	"	.section .rodata\n"
+	"	loop_blob loop_empty, 16, \"nop\"\n"
+	"	loop_blob loop_cpuid, 16, \"xorl %eax, %eax; cpuid\"\n"
+	"	loop_blob loop_port, 16, \"outb %al, %dx\"\n"
+	"	loop_blob loop_mmio, 16, \"movb %al, (%bx)\"\n"
+	"	loop_blob loop_fresh, 32, \"movb %al, (%edi); addl $4096, %edi\"\n"
+	"	.previous\n");
 #define PORT_WORK	0x6e0
 #define PORT_END	0x6e4
 
@@ -105,11 +105,11 @@ static void set_registers(struct vcpu *vcpu, uint64_t rip)
 	vcpu_set_regs(vcpu, &regs);
 }
 
-static uint64_t time_real_mode(struct vcpu *vcpu, const void *code, size_t size)
+static uint64_t time_real_mode(struct vcpu *vcpu, struct blob code)
 {
 	struct kvm_sregs sregs;
 
-	vcpu_real_mode(vcpu, CODE_SEGMENT, code, size);
+	vcpu_real_mode(vcpu, CODE_SEGMENT, code);
 	vcpu_get_sregs(vcpu, &sregs);
 	sregs.ds.selector = MMIO_SEGMENT;
 	sregs.ds.base = MMIO_SEGMENT << 4;
@@ -171,7 +171,7 @@ static void measure_fresh_pages(struct device *dev)
 	unsigned int i;
 
 	vm_set_slot(vm, 1, 0, FRESH_BASE, size, fresh);
-	memcpy(vm->ram + code, BLOB(loop_fresh));
+	memcpy(vm->ram + code, BLOB(loop_fresh).start, BLOB(loop_fresh).size);
 	vcpu_protected_mode(vcpu, code, 0xfff0);
 	for (i = 0; i <= repeats; i++) {
 		if (i <= 1)

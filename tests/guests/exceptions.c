@@ -195,7 +195,7 @@ static void guest_triple_fault(void)
 	struct {
 		uint16_t limit;
 		uint64_t base;
-	} __attribute__((packed)) none = { 0, 0 };
+	} __packed none = { 0, 0 };
 
 	asm volatile("lidt %0; ud2" : : "m"(none));
 }

@@ -274,8 +274,8 @@ static void test_modified_from_outside(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "touch_64m", test_64m },
-	{ "touch_64m_huge", test_64m_huge },
+	{ "touch_64m", test_64m, 60 },
+	{ "touch_64m_huge", test_64m_huge, 60 },
 	{ "skewed_huge", test_skewed_huge },
 	{ "hugetlbfs", test_hugetlbfs },
 	{ "memfd", test_memfd },

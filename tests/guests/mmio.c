@@ -104,8 +104,12 @@ static void test_extend(void)
 
 /* Executes an instruction on memory at BASE and stores the flags. */
 #define ALU(insn, operand, flags)						\
-	asm volatile(insn "\n\tpushfq\n\tpopq %0"				\
-		     : "=r"(flags) : "r"(BASE), "r"(operand) : "memory", "cc")
+	({									\
+		asm volatile(insn "\n\tpushfq\n\tpopq %0"			\
+			     : "=r"(flags)					\
+			     : "r"(BASE), "r"(operand)				\
+			     : "memory", "cc");					\
+	})
 
 static uint32_t value_at_base(void)
 {
@@ -375,7 +379,7 @@ static void test_page_boundary(void)
 	EXPECT(!memcmp(device.data + 0xffd, "\x11\x22\x33\x44\x55\x66\x77\x88", 8));
 }
 
-static uint8_t vector[16] __attribute__((aligned(16)));
+static uint8_t vector[16] __aligned(16);
 
 static void guest_vector(void)
 {

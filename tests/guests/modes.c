@@ -41,11 +41,11 @@ static void run_to_end(struct vcpu *vcpu, struct kvm_regs *regs)
 	vcpu_get_regs(vcpu, regs);
 }
 
-static void run_real(const void *code, size_t size, struct kvm_regs *regs)
+static void run_real(struct blob code, struct kvm_regs *regs)
 {
 	struct vcpu *vcpu = create(0);
 
-	vcpu_real_mode(vcpu, REAL_SEGMENT, code, size);
+	vcpu_real_mode(vcpu, REAL_SEGMENT, code);
 	run_to_end(vcpu, regs);
 }
 

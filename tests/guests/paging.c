@@ -20,9 +20,9 @@
 #define TARGET		0x200000UL		/* memory that is mapped in all the ways below */
 #define VIEW		0x8000000000UL		/* PML4 entry 1: where it appears */
 
-static volatile uint64_t view_pdpt[512] __attribute__((aligned(4096)));
-static volatile uint64_t view_pd[512] __attribute__((aligned(4096)));
-static volatile uint64_t view_pt[512] __attribute__((aligned(4096)));
+static volatile uint64_t view_pdpt[512] __aligned(4096);
+static volatile uint64_t view_pd[512] __aligned(4096);
+static volatile uint64_t view_pt[512] __aligned(4096);
 
 /* Maps TARGET at VIEW by a 4 KiB page with these bits. */
 static void map_view(uint64_t bits)
@@ -137,7 +137,7 @@ static void leave_user(struct guest_frame *frame)
 	frame->ss = GUEST_DS;
 }
 
-static uint8_t user_stack[4096] __attribute__((aligned(16)));
+static uint8_t user_stack[4096] __aligned(16);
 
 /* Runs @function in user mode; it ends with INT 0x80. */
 static void guest_user(void (*function)(void))

@@ -177,7 +177,7 @@ static void guest_idt_page(void)
 	struct {
 		uint16_t limit;
 		uint64_t base;
-	} __attribute__((packed)) idtr = { 4095, IDT_COPY };
+	} __packed idtr = { 4095, IDT_COPY };
 
 	guest_handlers[0x80] = on_trap;
 	guest_sync(1);
@@ -202,9 +202,9 @@ static void test_idt(void)
 }
 
 /* The guest's own #PF handler provides the stack page of another exception. */
-static volatile uint64_t stack_pdpt[512] __attribute__((aligned(4096)));
-static volatile uint64_t stack_pd[512] __attribute__((aligned(4096)));
-static volatile uint64_t stack_pt[512] __attribute__((aligned(4096)));
+static volatile uint64_t stack_pdpt[512] __aligned(4096);
+static volatile uint64_t stack_pd[512] __aligned(4096);
+static volatile uint64_t stack_pt[512] __aligned(4096);
 #define GUEST_HOLE	0x8000000000UL
 
 static volatile uint32_t faults;

@@ -182,9 +182,9 @@ static void test_zero_count(void)
 
 /* The second page is not mapped: what came before the fault is done, no more. */
 #define HOLE		0x8000000000UL
-static volatile uint64_t hole_pdpt[512] __attribute__((aligned(4096)));
-static volatile uint64_t hole_pd[512] __attribute__((aligned(4096)));
-static volatile uint64_t hole_pt[512] __attribute__((aligned(4096)));
+static volatile uint64_t hole_pdpt[512] __aligned(4096);
+static volatile uint64_t hole_pd[512] __aligned(4096);
+static volatile uint64_t hole_pt[512] __aligned(4096);
 static volatile uint32_t faults;
 
 static void fill_hole(struct guest_frame *frame)

@@ -110,7 +110,7 @@ struct clock_page {
 	uint8_t pad2[2];
 };
 
-static struct clock_page clock_page __attribute__((aligned(64)));
+static struct clock_page clock_page __aligned(64);
 static struct {
 	volatile uint32_t version, seconds, nanoseconds;
 } wall_clock;
@@ -126,7 +126,7 @@ static uint64_t read_clock(void)
 		delta = clock_page.shift < 0 ? delta >> -clock_page.shift :
 			delta << clock_page.shift;
 		time = clock_page.system_time +
-			(uint64_t)((unsigned __int128)delta * clock_page.multiplier >> 32);
+			(uint64_t)((__uint128_t)delta * clock_page.multiplier >> 32);
 	} while (version != clock_page.version || version & 1);
 	return time;
 }

@@ -16,7 +16,7 @@
 #define NO_FEATURE	4	/* guest_sync(): there is nothing to test */
 
 struct fpu_state {
-	uint8_t vectors[32][64] __attribute__((aligned(64)));
+	uint8_t vectors[32][64] __aligned(64);
 	uint64_t masks[8];
 	uint64_t mm[8];
 	uint32_t mxcsr;
@@ -48,24 +48,29 @@ static void compare(unsigned int registers, unsigned int bytes, bool masks)
 		GUEST_EQ(got.masks[i], set.masks[i]);
 }
 
-#define EACH16(op)	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) \
-			op(8) op(9) op(10) op(11) op(12) op(13) op(14) op(15)
-#define EACH16_HIGH(op)	op(16) op(17) op(18) op(19) op(20) op(21) op(22) op(23) \
-			op(24) op(25) op(26) op(27) op(28) op(29) op(30) op(31)
-#define EACH8(op)	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
+#define ALL8	"0,1,2,3,4,5,6,7"
+#define ALL16	"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15"
+#define ALL32	"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15," \
+		"16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31"
 
-#define LOAD_XMM(n)	"movdqu 64*" #n "(%0), %%xmm" #n "\n\t"
-#define SAVE_XMM(n)	"movdqu %%xmm" #n ", 64*" #n "(%0)\n\t"
-#define LOAD_YMM(n)	"vmovdqu 64*" #n "(%0), %%ymm" #n "\n\t"
-#define SAVE_YMM(n)	"vmovdqu %%ymm" #n ", 64*" #n "(%0)\n\t"
-#define LOAD_ZMM(n)	"vmovdqu64 64*" #n "(%0), %%zmm" #n "\n\t"
-#define SAVE_ZMM(n)	"vmovdqu64 %%zmm" #n ", 64*" #n "(%0)\n\t"
-#define LOAD_K(n)	"kmovw 8*" #n "(%0), %%k" #n "\n\t"
-#define SAVE_K(n)	"kmovw %%k" #n ", 8*" #n "(%0)\n\t"
-#define LOAD_MM(n)	"movq 8*" #n "(%0), %%mm" #n "\n\t"
-#define SAVE_MM(n)	"movq %%mm" #n ", 8*" #n "(%0)\n\t"
+/* One instruction with @p in %0; and one for each register n of a list. */
+#define DO(insn, p)							\
+	({								\
+		asm volatile(insn : : "r"(p) : "memory");		\
+	})
+#define EACH(list, insn, p)						\
+	DO(".irp n," list "\n\t" insn "\n\t.endr", p)
 
-#define DO(text, p)	asm volatile(text : : "r"(p) : "memory")
+#define LOAD_XMM(p)	EACH(ALL16, "movdqu 64*\\n(%0), %%xmm\\n", p)
+#define SAVE_XMM(p)	EACH(ALL16, "movdqu %%xmm\\n, 64*\\n(%0)", p)
+#define LOAD_YMM(p)	EACH(ALL16, "vmovdqu 64*\\n(%0), %%ymm\\n", p)
+#define SAVE_YMM(p)	EACH(ALL16, "vmovdqu %%ymm\\n, 64*\\n(%0)", p)
+#define LOAD_ZMM(p)	EACH(ALL32, "vmovdqu64 64*\\n(%0), %%zmm\\n", p)
+#define SAVE_ZMM(p)	EACH(ALL32, "vmovdqu64 %%zmm\\n, 64*\\n(%0)", p)
+#define LOAD_K(p)	EACH(ALL8, "kmovw 8*\\n(%0), %%k\\n", p)
+#define SAVE_K(p)	EACH(ALL8, "kmovw %%k\\n, 8*\\n(%0)", p)
+#define LOAD_MM(p)	EACH(ALL8, "movq 8*\\n(%0), %%mm\\n", p)
+#define SAVE_MM(p)	EACH(ALL8, "movq %%mm\\n, 8*\\n(%0)", p)
 
 static void guest_sse(void)
 {
@@ -74,12 +79,12 @@ static void guest_sse(void)
 	fill(&set);
 	DO("fninit\n\tfldcw (%0)", &set.fcw);
 	DO("ldmxcsr (%0)", &set.mxcsr);
-	DO(EACH8(LOAD_MM), set.mm);
-	DO(EACH16(LOAD_XMM), set.vectors);
+	LOAD_MM(set.mm);
+	LOAD_XMM(set.vectors);
 	for (round = 1; round <= 3; round++) {
 		guest_sync(round);
-		DO(EACH16(SAVE_XMM), got.vectors);
-		DO(EACH8(SAVE_MM), got.mm);
+		SAVE_XMM(got.vectors);
+		SAVE_MM(got.mm);
 		DO("stmxcsr (%0)", &got.mxcsr);
 		DO("fnstcw (%0)", &got.fcw);
 		compare(16, 16, false);
@@ -112,10 +117,10 @@ static void guest_avx(void)
 	if (!enable(XCR0_AVX))
 		guest_sync(NO_FEATURE);
 	fill(&set);
-	DO(EACH16(LOAD_YMM), set.vectors);
+	LOAD_YMM(set.vectors);
 	for (round = 1; round <= 3; round++) {
 		guest_sync(round);
-		DO(EACH16(SAVE_YMM), got.vectors);
+		SAVE_YMM(got.vectors);
 		compare(16, 32, false);
 	}
 }
@@ -129,12 +134,12 @@ static void guest_avx512(void)
 	fill(&set);
 	for (i = 0; i < 8; i++)
 		set.masks[i] &= 0xffff;
-	DO(EACH16(LOAD_ZMM) EACH16_HIGH(LOAD_ZMM), set.vectors);
-	DO(EACH8(LOAD_K), set.masks);
+	LOAD_ZMM(set.vectors);
+	LOAD_K(set.masks);
 	for (round = 1; round <= 3; round++) {
 		guest_sync(round);
-		DO(EACH16(SAVE_ZMM) EACH16_HIGH(SAVE_ZMM), got.vectors);
-		DO(EACH8(SAVE_K), got.masks);
+		SAVE_ZMM(got.vectors);
+		SAVE_K(got.masks);
 		compare(32, 64, true);
 	}
 }
@@ -157,14 +162,14 @@ static void run_sync(struct vcpu *vcpu, uint32_t value)
 }
 
 /* The process's registers before and after a RUN. */
-static uint8_t mine[16][64] __attribute__((aligned(64))), after[16][64];
+static uint8_t mine[16][64] __aligned(64), after[16][64];
 
 static void run_with_own_state(struct vcpu *vcpu, uint32_t value)
 {
 	memset(mine, 0xa0 + value, sizeof(mine));
-	DO(EACH16(LOAD_XMM), mine);
+	LOAD_XMM(mine);
 	run_sync(vcpu, value);
-	DO(EACH16(SAVE_XMM), after);
+	SAVE_XMM(after);
 }
 
 /* Two guests take turns on one CPU; so does the process, which clears its own. */
@@ -209,13 +214,13 @@ static void test_own_state(void)
 	int i;
 
 	memset(mine, 0xa5, sizeof(mine));
-	DO(EACH16(LOAD_XMM), mine);
+	LOAD_XMM(mine);
 	DO("ldmxcsr (%0)", &mxcsr);
 	asm volatile("syscall"
 		     : "=a"(result)
 		     : "a"(16), "D"((uint64_t)vcpu->fd), "S"((uint64_t)KVM_RUN), "d"(0UL)
 		     : "rcx", "r11", "memory");
-	DO(EACH16(SAVE_XMM), after);
+	SAVE_XMM(after);
 	DO("stmxcsr (%0)", &mxcsr_after);
 	EXPECT_EQ(result, 0);
 	EXPECT_EQ(vcpu->run->exit_reason, KVM_EXIT_IO);
@@ -224,8 +229,8 @@ static void test_own_state(void)
 	EXPECT_EQ(mxcsr_after, mxcsr);
 }
 
-static volatile uint64_t key_pdpt[512] __attribute__((aligned(4096)));
-static volatile uint64_t key_pd[512] __attribute__((aligned(4096)));
+static volatile uint64_t key_pdpt[512] __aligned(4096);
+static volatile uint64_t key_pd[512] __aligned(4096);
 static uint32_t pkru_value;
 
 static uint32_t rdpkru(void)

@@ -15,9 +15,9 @@ volatile uint64_t guest_fixup;
 struct guest_gate guest_idt[256];
 struct guest_tss guest_tss[GUEST_CPUS];
 uint64_t guest_gdt[6 + 2 * GUEST_CPUS];
-uint64_t guest_pml4[512] __attribute__((aligned(4096)));
-uint64_t guest_pdpt[512] __attribute__((aligned(4096)));
-uint64_t guest_pd[4][512] __attribute__((aligned(4096)));
+uint64_t guest_pml4[512] __aligned(4096);
+uint64_t guest_pdpt[512] __aligned(4096);
+uint64_t guest_pd[4][512] __aligned(4096);
 
 struct guest_failure guest_failure;
 

@@ -77,7 +77,7 @@ void guest_run_sync(struct vcpu *vcpu, uint32_t value);
 void guest_test(unsigned int flags, void (*function)(void));
 
 void *guest_address(struct vm *vm, const volatile void *variable);
-#define GUEST_VAR(vm, variable)	((__typeof__(&(variable)))guest_address(vm, &(variable)))
+#define GUEST_VAR(vm, variable)	((__typeof__(variable) *)guest_address(vm, &(variable)))
 
 /* The entry of the guest's page directory that maps @gpa, 2 MiB. */
 uint64_t *guest_pde(struct vm *vm, uint64_t gpa);
@@ -116,7 +116,7 @@ struct guest_tss {
 	uint32_t reserved0;
 	uint64_t rsp[3], reserved1, ist[7], reserved2;
 	uint16_t reserved3, iomap;
-} __attribute__((packed));
+} __packed;
 
 extern struct guest_gate guest_idt[256];
 extern uint64_t guest_gdt[6 + 2 * GUEST_CPUS];

@@ -22,7 +22,9 @@ guest_stubs:
 	.rept	256
 	.balign	16
 	/* These push an error code themselves: #DF, #TS to #PF, #AC, #CP, #VC, #SX. */
-	.if	vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21 && vector != 29 && vector != 30
+	.set	error_code, vector == 8 || (vector >= 10 && vector <= 14) || vector == 17
+	.set	error_code, error_code || vector == 21 || vector == 29 || vector == 30
+	.if	error_code == 0
 	pushq	$0
 	.endif
 	pushq	$vector

@@ -20,7 +20,7 @@
 #define STACK_SIZE	16384
 
 extern const uint8_t guest_entry[], guest_stubs[];
-static uint8_t stacks[GUEST_CPUS][STACK_SIZE] __attribute__((aligned(4096)));
+static uint8_t stacks[GUEST_CPUS][STACK_SIZE] __aligned(4096);
 
 void *guest_address(struct vm *vm, const volatile void *variable)
 {
@@ -223,7 +223,9 @@ enum guest_event guest_run(struct vcpu *vcpu)
 
 static void expect_event(struct vcpu *vcpu, enum guest_event event, enum guest_event wanted)
 {
-	static const char *const names[] = { "the guest's end", "guest_sync()", "an exit", "EINTR" };
+	static const char *const names[] = {
+		"the guest's end", "guest_sync()", "an exit", "EINTR",
+	};
 
 	if (event == wanted)
 		return;

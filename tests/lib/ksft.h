@@ -24,7 +24,7 @@ struct ksft_suite {
 	size_t count;
 };
 
-#define KSFT_SECONDS	60
+#define KSFT_SECONDS	20
 
 #define KSFT_ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define KSFT_SUITE(suite_name, test_array) \

@@ -231,11 +231,11 @@ static void set_real_segment(struct kvm_segment *seg, uint16_t segment)
 	seg->base = (uint32_t)segment << 4;
 }
 
-void vcpu_real_mode(struct vcpu *vcpu, uint16_t segment, const void *code, size_t size)
+void vcpu_real_mode(struct vcpu *vcpu, uint16_t segment, struct blob code)
 {
 	struct kvm_sregs sregs;
 
-	memcpy(vcpu->vm->ram + ((uint32_t)segment << 4), code, size);
+	memcpy(vcpu->vm->ram + ((uint32_t)segment << 4), code.start, code.size);
 	vcpu_get_sregs(vcpu, &sregs);
 	set_real_segment(&sregs.cs, segment);
 	set_real_segment(&sregs.ds, segment);

@@ -14,6 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef __packed
+#define __packed	__attribute__((packed))
+#endif
+#define __aligned(n)	__attribute__((aligned(n)))
+
 #define PAGE_SIZE	4096UL
 #define KiB(n)		((n) * 1024ULL)
 #define MiB(n)		((n) * 1024ULL * 1024)
@@ -33,6 +38,12 @@ struct vm {
 	unsigned int started;		/* guest.c: vCPUs pointed at a function */
 	struct mmio_device *mmio;	/* guest.c: answers MMIO exits, or NULL */
 	struct pio_device *pio;		/* guest.c: answers port exits, or NULL */
+};
+
+/* Guest code in assembly: GUEST_BLOB(), BLOB(). */
+struct blob {
+	const void *start;
+	size_t size;
 };
 
 struct vcpu {
@@ -105,12 +116,12 @@ void vcpu_describe(struct vcpu *vcpu);
  * flat segments, no paging. Neither changes general registers but RIP, RSP
  * and RFLAGS.
  */
-void vcpu_real_mode(struct vcpu *vcpu, uint16_t segment, const void *code, size_t size);
+void vcpu_real_mode(struct vcpu *vcpu, uint16_t segment, struct blob code);
 void vcpu_protected_mode(struct vcpu *vcpu, uint32_t eip, uint32_t esp);
 void set_flat_segments(struct kvm_sregs *sregs, bool code64);
 
-/* Guest code in assembly: declares blob_start and blob_end. */
+/* Guest code in assembly, between the labels name_start and name_end. */
 #define GUEST_BLOB(name)	extern const uint8_t name##_start[], name##_end[]
-#define BLOB(name)		name##_start, (size_t)(name##_end - name##_start)
+#define BLOB(name)		((struct blob) { name##_start, name##_end - name##_start })
 
 #endif

@@ -188,10 +188,9 @@ static void test_alias(void)
 static void guest_write(void)
 {
 	volatile uint64_t *p = (volatile uint64_t *)BASE;
-	void (*code)(void) = (void (*)(void))(BASE + 4096);
 
 	GUEST_EQ(*p, 55);
-	code();
+	asm volatile("call *%0" : : "r"(BASE + 4096) : "memory");
 	*p = 66;
 	GUEST_EQ(*p, 55);
 }

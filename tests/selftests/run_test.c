@@ -107,7 +107,7 @@ static void test_signal_mask(void)
 	struct {
 		struct kvm_signal_mask head;
 		uint64_t set;
-	} __attribute__((packed)) mask = { .head.len = 8, .set = 0 };
+	} __packed mask = { .head.len = 8, .set = 0 };
 	struct vcpu *vcpu = start(guest_count);
 	sigset_t blocked, pending;
 
@@ -244,7 +244,7 @@ static void guest_shutdown(void)
 	struct {
 		uint16_t limit;
 		uint64_t base;
-	} __attribute__((packed)) none = { 0, 0 };
+	} __packed none = { 0, 0 };
 
 	asm volatile("lidt %0; int3" : : "m"(none));
 }
@@ -375,7 +375,7 @@ static const struct ksft_test tests[] = {
 	{ "invalid_state", test_invalid_state },
 	{ "unemulatable", test_unemulatable },
 	{ "no_memory", test_no_memory },
-	{ "interrupt_window", test_interrupt_window },
+	{ "interrupt_window", test_interrupt_window, 5 },
 	{ "nmi", test_nmi },
 };
 

@@ -23,24 +23,24 @@
 GUEST_BLOB(writes);
 GUEST_BLOB(spins);
 asm("	.section .rodata\n"
-    "	.code16\n"
-    "writes_start:\n"
-    "	movw $0x6e0, %dx\n"
-    "1:	outb %al, %dx\n"
-    "	jmp 1b\n"
-    "writes_end:\n"
-    "spins_start:\n"
-    "	sti\n"		/* or Bochs lets no interrupt of the host in */
-    "1:	jmp 1b\n"
-    "spins_end:\n"
-    "	.code64\n"
-    "	.previous\n");
+	"	.code16\n"
+	"writes_start:\n"
+	"	movw $0x6e0, %dx\n"
+	"1:	outb %al, %dx\n"
+	"	jmp 1b\n"
+	"writes_end:\n"
+	"spins_start:\n"
+	"	sti\n"		/* or Bochs lets no interrupt of the host in */
+	"1:	jmp 1b\n"
+	"spins_end:\n"
+	"	.code64\n"
+	"	.previous\n");
 
-static struct vcpu *small_vm(const void *code, size_t size)
+static struct vcpu *small_vm(struct blob code)
 {
 	struct vcpu *vcpu = vcpu_create(vm_create(KiB(128), 0), 0);
 
-	vcpu_real_mode(vcpu, 0x1000, code, size);
+	vcpu_real_mode(vcpu, 0x1000, code);
 	return vcpu;
 }
 
