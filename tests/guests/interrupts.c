@@ -41,6 +41,8 @@ static void self_ipi(uint8_t vector)
 static void guest_hlt(void)
 {
 	apic_on();
+	ioapic_write(0x11 + 2 * 5, 0);
+	ioapic_write(0x10 + 2 * 5, VECTOR);
 	guest_sync(1);
 	while (!order_count)
 		sti_hlt_cli();
@@ -59,14 +61,10 @@ static void test_hlt_wakes(void)
 {
 	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
 	struct vcpu *vcpu = vcpu_create(vm, 0);
-	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 	pthread_t thread;
 
 	guest_start(vcpu, guest_hlt);
 	guest_run_sync(vcpu, 1);
-	ASSERT_EQ(try_ioctl(vm->fd, KVM_GET_IRQCHIP, &chip), 0);
-	chip.chip.ioapic.redirtbl[5].bits = VECTOR;
-	ASSERT_EQ(try_ioctl(vm->fd, KVM_SET_IRQCHIP, &chip), 0);
 	ASSERT(!pthread_create(&thread, NULL, raise_line, vm));
 	guest_run_done(vcpu);
 	pthread_join(thread, NULL);
@@ -360,6 +358,7 @@ static void guest_sender(void)
 
 	guest_handlers[0x55] = on_ipi;
 	guest_sync(1);
+	sti();		/* or Bochs lets no interrupt of the host in while this spins */
 	while (!other_ran)
 		cpu_pause();
 	for (sent = 0; sent < 10; sent++) {
