@@ -77,6 +77,9 @@
 #define khv_softirq_pending()	false
 #endif
 
+/* 6.11 renames it for kernel code, as a warning that clients write it at any time. */
+#define immediate_exit__unsafe	immediate_exit
+
 /* FRED came with 6.9. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #define khv_host_fred()		cpu_feature_enabled(X86_FEATURE_FRED)
