@@ -22,7 +22,9 @@
 #define EPT_QUAL_NMI_UNBLOCK	BIT(12)
 
 /* "SDM, Exit Qualification for Debug Exceptions": laid out as DR6. */
-#define DB_QUAL_DR6		(DR_TRAP_BITS | DR_STEP | DR_SWITCH | BIT(13))
+#define DR6_GENERAL_DETECT	BIT(13)
+#define DR7_GENERAL_DETECT	BIT(13)
+#define DB_QUAL_DR6		(DR_TRAP_BITS | DR_STEP | DR_SWITCH | DR6_GENERAL_DETECT)
 
 static int fast_exception(struct khv_vcpu *vcpu)
 {
@@ -194,6 +196,12 @@ static int gp_or_skip(struct khv_vcpu *vcpu, int fault)
 	return RESUME_GUEST;
 }
 
+static int undefined(struct khv_vcpu *vcpu)
+{
+	khv_queue_ud(vcpu);
+	return RESUME_GUEST;
+}
+
 static int write_cr(struct khv_vcpu *vcpu, unsigned int cr, u64 val)
 {
 	if (!khv_64bit_code(vcpu))
@@ -230,23 +238,29 @@ static int handle_cr(struct khv_vcpu *vcpu)
 	}
 }
 
+/*
+ * This exit comes before the processor's own checks of CR4.DE, CPL and DR7.GD
+ * ("SDM, Relative Priority of Faults and VM Exits").
+ */
 static int handle_dr(struct khv_vcpu *vcpu)
 {
 	u64 qual = to_vmx(vcpu)->exit.qual, val;
 	unsigned int dr = qual & 7, gpr = (qual >> 8) & 15;
-	int r;
+	int r = khv_read_dr(vcpu, dr, &val);
 
+	if (r)
+		return undefined(vcpu);
+	if (khv_vmx_get_cpl(vcpu))
+		return gp_or_skip(vcpu, 1);
+	if (unlikely(vcpu->regs.dr7 & DR7_GENERAL_DETECT)) {
+		khv_queue_db(vcpu, DR6_GENERAL_DETECT);
+		return RESUME_GUEST;
+	}
 	if (qual & BIT(4)) {
-		r = khv_read_dr(vcpu, dr, &val);
-		if (!r)
-			khv_set_gpr(vcpu, gpr, val);
+		khv_set_gpr(vcpu, gpr, val);
 	} else {
 		val = khv_gpr(vcpu, gpr);
 		r = khv_write_dr(vcpu, dr, khv_64bit_code(vcpu) ? val : (u32)val);
-	}
-	if (r == 2) {
-		khv_queue_ud(vcpu);
-		return RESUME_GUEST;
 	}
 	return gp_or_skip(vcpu, r);
 }
@@ -255,20 +269,15 @@ static int handle_xsetbv(struct khv_vcpu *vcpu)
 {
 	u64 val = (u32)vcpu->regs.gpr[KHV_RAX] | vcpu->regs.gpr[KHV_RDX] << 32;
 
-	/* CPL is the hardware's check, before the exit. */
-	return gp_or_skip(vcpu, (u32)vcpu->regs.gpr[KHV_RCX] != 0 || khv_write_xcr0(vcpu, val));
+	/* Not every VMX below khv checks CPL before this exit. */
+	return gp_or_skip(vcpu, khv_vmx_get_cpl(vcpu) || (u32)vcpu->regs.gpr[KHV_RCX] ||
+				khv_write_xcr0(vcpu, val));
 }
 
 static int handle_hypercall(struct khv_vcpu *vcpu)
 {
 	vcpu->regs.gpr[KHV_RAX] = khv_vmx_get_cpl(vcpu) ? -(u64)KVM_EPERM : -(u64)KVM_ENOSYS;
 	return gp_or_skip(vcpu, 0);
-}
-
-static int undefined(struct khv_vcpu *vcpu)
-{
-	khv_queue_ud(vcpu);
-	return RESUME_GUEST;
 }
 
 static int handle_hlt(struct khv_vcpu *vcpu)
