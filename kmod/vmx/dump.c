@@ -39,30 +39,47 @@ static const struct dump_field segments[] = {
 	S(ES), S(CS), S(SS), S(DS), S(FS), S(GS), S(LDTR), S(TR),
 };
 
-static void dump_segment(const struct dump_field *s)
-{
-	/* The four fields of a segment are numbered alike in their groups. */
-	u32 n = s->field - GUEST_ES_SELECTOR;
+/* What is printed of each segment, numbered alike in their groups. */
+static const u32 segment_parts[] = {
+	GUEST_ES_SELECTOR, GUEST_ES_BASE, GUEST_ES_LIMIT, GUEST_ES_AR_BYTES,
+};
 
-	pr_err("  %-4s selector %#06llx base %#llx limit %#llx access %#llx\n", s->name,
-	       khv_vmread(s->field), khv_vmread(GUEST_ES_BASE + n),
-	       khv_vmread(GUEST_ES_LIMIT + n), khv_vmread(GUEST_ES_AR_BYTES + n));
+struct dump {
+	u64 field[ARRAY_SIZE(fields)];
+	u64 segment[ARRAY_SIZE(segments)][ARRAY_SIZE(segment_parts)];
+};
+
+static void read_all(struct dump *d)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		d->field[i] = khv_vmread(fields[i].field);
+	for (i = 0; i < ARRAY_SIZE(segments); i++) {
+		for (j = 0; j < ARRAY_SIZE(segment_parts); j++)
+			d->segment[i][j] = khv_vmread(segment_parts[j] + segments[i].field -
+						      GUEST_ES_SELECTOR);
+	}
 }
 
 void khv_vmx_dump(struct khv_vcpu *vcpu)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 60 * HZ, 3);
+	struct dump d = { 0 };
 	unsigned int i;
 
 	if (!__ratelimit(&limit))
 		return;
-	if (khv_vmx_access_begin(vcpu)) {
-		pr_err("VMCS of vCPU %d, task %d:\n", vcpu->id, task_pid_nr(current));
-		for (i = 0; i < ARRAY_SIZE(fields); i++)
-			pr_err("  %-28s %#llx\n", fields[i].name,
-			       khv_vmread(fields[i].field));
-		for (i = 0; i < ARRAY_SIZE(segments); i++)
-			dump_segment(&segments[i]);
-	}
+	/* The log may be a slow console: interrupts are on again when it is written. */
+	if (khv_vmx_access_begin(vcpu))
+		read_all(&d);
 	khv_vmx_access_end(vcpu);
+
+	pr_err("VMCS of vCPU %d, task %d:\n", vcpu->id, task_pid_nr(current));
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		pr_err("  %-28s %#llx\n", fields[i].name, d.field[i]);
+	for (i = 0; i < ARRAY_SIZE(segments); i++)
+		pr_err("  %-4s selector %#06llx base %#llx limit %#llx access %#llx\n",
+		       segments[i].name, d.segment[i][0], d.segment[i][1], d.segment[i][2],
+		       d.segment[i][3]);
 }

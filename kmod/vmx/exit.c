@@ -151,6 +151,15 @@ static int unexpected(struct khv_vcpu *vcpu)
 				  ARRAY_SIZE(data), data);
 }
 
+static int failed_entry(struct khv_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu->run->fail_entry.hardware_entry_failure_reason = to_vmx(vcpu)->exit.qual;
+	vcpu->run->fail_entry.cpu = vcpu->cpu;
+	khv_vmx_dump(vcpu);
+	return EXIT_TO_USER;
+}
+
 static int handle_ept_violation(struct khv_vcpu *vcpu)
 {
 	struct vmx_exit *x = &to_vmx(vcpu)->exit;
@@ -299,7 +308,11 @@ static int handle_triple_fault(struct khv_vcpu *vcpu)
 
 int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 {
-	switch (to_vmx(vcpu)->exit.reason) {
+	u32 reason = to_vmx(vcpu)->exit.reason;
+
+	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return failed_entry(vcpu);
+	switch (reason) {
 	case EXIT_REASON_EXTERNAL_INTERRUPT:
 		return RESUME_GUEST;	/* the end of the region let it in */
 	case EXIT_REASON_EPT_VIOLATION:

@@ -228,14 +228,27 @@ static void do_flush(struct khv_vcpu *vcpu, struct vmx_vcpu *vmx)
 	vmx->flush = 0;
 }
 
-static int entry_failed(struct khv_vcpu *vcpu, u64 reason)
+/* The instruction did not even try: the controls or the host's state are wrong. */
+static int entry_refused(struct khv_vcpu *vcpu, int r)
 {
-	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
-	vcpu->run->fail_entry.hardware_entry_failure_reason = reason;
-	vcpu->run->fail_entry.cpu = smp_processor_id();
-	to_vmx(vcpu)->exit.reason = reason;
-	khv_vmx_dump(vcpu);
-	return EXIT_TO_USER;
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+
+	if (r == KHV_ENTER_FAULT)
+		return -EIO;
+	x->reason = VMX_EXIT_REASONS_FAILED_VMENTRY;
+	x->qual = khv_vmread(VM_INSTRUCTION_ERROR);
+	return EXIT_SLOW;
+}
+
+/* The guest's state is wrong, and the VMCS is as before, not launched by this. */
+static int entry_failed(struct khv_vcpu *vcpu)
+{
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+
+	if ((u16)x->reason == EXIT_REASON_MCE_DURING_VMENTRY)
+		khv_host_machine_check();
+	x->qual = x->reason;
+	return EXIT_SLOW;
 }
 
 static int vmx_run(struct khv_vcpu *vcpu)
@@ -262,21 +275,18 @@ static int vmx_run(struct khv_vcpu *vcpu)
 		native_write_cr2(vcpu->regs.cr2);
 
 	r = khv_vmx_enter(vcpu->regs.gpr, &vmx->host_rsp, flags, vmx->host_spec_ctrl, guest_spec);
-	if (unlikely(r)) {
-		if (r == KHV_ENTER_FAULT)
-			return -EIO;
-		return entry_failed(vcpu, khv_vmread(VM_INSTRUCTION_ERROR));
-	}
-	vmx->vmcs.launched = true;
+	if (unlikely(r))
+		return entry_refused(vcpu, r);
 	vcpu->regs.cr2 = native_read_cr2();
 	vcpu->regs.avail = 0;
 	vmx->cached = 0;
-	vcpu->events.active.kind = KHV_EVENT_NONE;
 	vcpu->exits++;
 
 	vmx->exit.reason = khv_vmread(VM_EXIT_REASON);
 	if (unlikely(vmx->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
-		return entry_failed(vcpu, vmx->exit.reason);
+		return entry_failed(vcpu);
+	vmx->vmcs.launched = true;
+	vcpu->events.active.kind = KHV_EVENT_NONE;
 	return khv_vmx_exit_fast(vcpu);
 }
 
