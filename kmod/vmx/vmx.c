@@ -193,10 +193,22 @@ static int region_enter(struct khv_vcpu *vcpu)
 	return 0;
 }
 
+/*
+ * The region ends between the choice of an event and its delivery. It stays in
+ * events.active, where clients and resets find it, and is handed over anew.
+ */
+static void withdraw_event(struct khv_vcpu *vcpu)
+{
+	khv_vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
+	khv_request(vcpu, KHV_REQ_EVENT);
+}
+
 static void region_leave(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
+	if (unlikely(vcpu->events.active.kind != KHV_EVENT_NONE))
+		withdraw_event(vcpu);
 	khv_vmx_msr_put(vcpu);
 	khv_host_restore(&vmx->host);
 	vmx->in_region = false;

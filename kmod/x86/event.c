@@ -100,25 +100,45 @@ static bool is_fault(u8 vector)
 	return vector != DB && vector != 3 && vector != OF && vector != 18;
 }
 
+/* What the waiting exception leaves in CR2, or in DR6 and DR7. */
+static void apply_payload(struct khv_vcpu *vcpu)
+{
+	struct khv_events *ev = &vcpu->events;
+
+	if (!ev->exception_has_payload)
+		return;
+	ev->exception_has_payload = false;
+	if (ev->exception.vector == PF) {
+		vcpu->regs.cr2 = ev->exception_payload;
+		return;
+	}
+	/* DR6 bit 16 (RTM) is kept inverted; the payload sets what was hit. */
+	vcpu->regs.dr6 = (vcpu->regs.dr6 & ~0xfULL) | ev->exception_payload;
+	if (vcpu->regs.dr7 & BIT(13)) {		/* GD */
+		vcpu->regs.dr7 &= ~BIT_ULL(13);
+		khv_hw->set_dr7(vcpu, vcpu->regs.dr7);
+	}
+}
+
+/*
+ * Hand @e over. It stays active until an entry has taken it: should none come,
+ * because the region ends first, it is handed over again.
+ */
+static void activate(struct khv_vcpu *vcpu, struct khv_event e)
+{
+	vcpu->events.active = e;
+	khv_hw->inject(vcpu, &vcpu->events.active);
+}
+
 static void deliver_exception(struct khv_vcpu *vcpu)
 {
 	struct khv_events *ev = &vcpu->events;
 	struct khv_event *e = &ev->exception;
 
-	if (ev->exception_has_payload && e->vector == PF)
-		vcpu->regs.cr2 = ev->exception_payload;
-	if (ev->exception_has_payload && e->vector == DB) {
-		/* DR6 bit 16 (RTM) is kept inverted; the payload sets what was hit. */
-		vcpu->regs.dr6 = (vcpu->regs.dr6 & ~0xfULL) | ev->exception_payload;
-		if (vcpu->regs.dr7 & BIT(13)) {		/* GD */
-			vcpu->regs.dr7 &= ~BIT_ULL(13);
-			khv_hw->set_dr7(vcpu, vcpu->regs.dr7);
-		}
-	}
-	ev->exception_has_payload = false;
+	apply_payload(vcpu);
 	if (is_fault(e->vector))
 		khv_set_rflags(vcpu, khv_rflags(vcpu) | X86_EFLAGS_RF);
-	khv_hw->inject(vcpu, e);
+	activate(vcpu, *e);
 	e->kind = KHV_EVENT_NONE;
 }
 
@@ -164,32 +184,25 @@ bool khv_interrupt_allowed(struct khv_vcpu *vcpu)
 	return (khv_rflags(vcpu) & X86_EFLAGS_IF) && !khv_hw->interrupt_shadow(vcpu);
 }
 
-/* Nothing else goes in with this entry: pick from what may wait. True when something was injected. */
-static bool inject_asynchronous(struct khv_vcpu *vcpu)
+/* Nothing else goes in with this entry: pick from what may wait. */
+static void inject_asynchronous(struct khv_vcpu *vcpu)
 {
 	struct khv_events *ev = &vcpu->events;
-	struct khv_event e = { 0 };
 	int vector;
 
 	if (ev->nmi_pending && !khv_hw->nmi_blocked(vcpu) && !khv_hw->interrupt_shadow(vcpu)) {
 		ev->nmi_pending--;
-		e.kind = KHV_EVENT_NMI;
-		e.vector = 2;
-		khv_hw->inject(vcpu, &e);
-		return true;
+		activate(vcpu, (struct khv_event){ .kind = KHV_EVENT_NMI, .vector = 2 });
+		return;
 	}
 	if (!khv_interrupt_pending(vcpu) || !khv_interrupt_allowed(vcpu))
-		return false;
+		return;
 	vector = take_interrupt(vcpu);
-	if (vector < 0)
-		return false;
-	e.kind = KHV_EVENT_INTERRUPT;
-	e.vector = vector;
-	khv_hw->inject(vcpu, &e);
-	return true;
+	if (vector >= 0)
+		activate(vcpu, (struct khv_event){ .kind = KHV_EVENT_INTERRUPT, .vector = vector });
 }
 
-int khv_events_inject(struct khv_vcpu *vcpu)
+void khv_events_inject(struct khv_vcpu *vcpu)
 {
 	struct khv_events *ev = &vcpu->events;
 
@@ -205,32 +218,31 @@ int khv_events_inject(struct khv_vcpu *vcpu)
 		khv_hw->request_window(vcpu, true);
 	if (khv_interrupt_pending(vcpu))
 		khv_hw->request_window(vcpu, false);
-	return 0;
 }
 
 void khv_get_vcpu_events(struct khv_vcpu *vcpu, struct kvm_vcpu_events *out)
 {
+	const struct khv_event *exception = NULL;
 	struct khv_events *ev = &vcpu->events;
 
 	memset(out, 0, sizeof(*out));
 	if (ev->exception.kind != KHV_EVENT_NONE) {
-		out->exception.injected = 1;
-		out->exception.nr = ev->exception.vector;
-		out->exception.has_error_code = ev->exception.has_error;
-		out->exception.error_code = ev->exception.error_code;
 		/* A client that does not know payloads expects CR2 and DR6 to be set already. */
-		if (ev->exception_has_payload && ev->exception.vector == PF)
-			vcpu->regs.cr2 = ev->exception_payload;
-	} else if (ev->active.kind == KHV_EVENT_EXCEPTION || ev->active.kind == KHV_EVENT_SOFT_EXC) {
-		out->exception.injected = 1;
-		out->exception.nr = ev->active.vector;
-		out->exception.has_error_code = ev->active.has_error;
-		out->exception.error_code = ev->active.error_code;
+		apply_payload(vcpu);
+		exception = &ev->exception;
+	} else if (ev->active.kind == KHV_EVENT_EXCEPTION) {
+		exception = &ev->active;
 	}
-	if (ev->active.kind == KHV_EVENT_INTERRUPT || ev->active.kind == KHV_EVENT_SOFT_INT) {
+	if (exception) {
+		out->exception.injected = 1;
+		out->exception.nr = exception->vector;
+		out->exception.has_error_code = exception->has_error;
+		out->exception.error_code = exception->error_code;
+	}
+	/* INT n, INT3 and INTO in delivery are not told: RIP is still theirs, they come again. */
+	if (ev->active.kind == KHV_EVENT_INTERRUPT) {
 		out->interrupt.injected = 1;
 		out->interrupt.nr = ev->active.vector;
-		out->interrupt.soft = ev->active.kind == KHV_EVENT_SOFT_INT;
 	}
 	out->interrupt.shadow = khv_hw->interrupt_shadow(vcpu);
 	out->nmi.injected = ev->active.kind == KHV_EVENT_NMI;
@@ -264,8 +276,8 @@ int khv_set_vcpu_events(struct khv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 	} else if (in->nmi.injected) {
 		ev->active.kind = KHV_EVENT_NMI;
 		ev->active.vector = 2;
-	} else if (in->interrupt.injected) {
-		/* A software interrupt's length is not in the structure: it is sent as an external one. */
+	} else if (in->interrupt.injected && !in->interrupt.soft) {
+		/* A software interrupt's length is not in the structure; the guest repeats it. */
 		ev->active.kind = KHV_EVENT_INTERRUPT;
 		ev->active.vector = in->interrupt.nr;
 	}

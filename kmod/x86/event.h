@@ -72,13 +72,13 @@ void khv_raise_nmi(struct khv_vcpu *vcpu);
 
 /*
  * Choose and hand over this entry's event, and ask for a window if more wait.
- * Region open, interrupts off. Returns 0, or -EAGAIN when the region must end first.
+ * Region open, interrupts off.
  */
-int khv_events_inject(struct khv_vcpu *vcpu);
+void khv_events_inject(struct khv_vcpu *vcpu);
 
 /* True when an external interrupt waits (APIC, PIC, KVM_INTERRUPT). */
 bool khv_interrupt_pending(struct khv_vcpu *vcpu);
-/* True when the guest could take one now: IF, no shadow, nothing active. */
+/* True when the guest could take one now: IF, no shadow. */
 bool khv_interrupt_allowed(struct khv_vcpu *vcpu);
 
 void khv_get_vcpu_events(struct khv_vcpu *vcpu, struct kvm_vcpu_events *ev);
