@@ -302,4 +302,6 @@ void khv_events_reset(struct khv_vcpu *vcpu)
 	atomic_set(&ev->nmi_queued, 0);
 	ev->nmi_pending = 0;
 	ev->ext_vector = -1;
+	khv_hw->set_interrupt_shadow(vcpu, 0);
+	khv_hw->set_nmi_blocked(vcpu, false);
 }
