@@ -74,6 +74,11 @@ static __always_inline bool must_leave(struct khv_vcpu *vcpu)
 	       xfer_to_guest_mode_work_pending() || khv_softirq_pending();
 }
 
+static bool interrupt_window_open(struct khv_vcpu *vcpu)
+{
+	return khv_wants_interrupt_window(vcpu) && khv_ready_for_interrupt(vcpu);
+}
+
 /* Serve what can be served in place. False when the region must end. */
 static bool serve_requests(struct khv_vcpu *vcpu)
 {
@@ -84,6 +89,10 @@ static bool serve_requests(struct khv_vcpu *vcpu)
 	if (khv_request_take(vcpu, KHV_REQ_EVENT)) {
 		if (vcpu->lapic && khv_lapic_init_sipi_pending(vcpu)) {
 			khv_request(vcpu, KHV_REQ_MP_STATE);
+			return false;
+		}
+		if (unlikely(interrupt_window_open(vcpu))) {
+			khv_request(vcpu, KHV_REQ_EVENT);
 			return false;
 		}
 		khv_events_inject(vcpu);
@@ -226,6 +235,10 @@ static int run_loop(struct khv_vcpu *vcpu)
 			r = khv_hw->handle_exit(vcpu);
 		if (r != RESUME_GUEST)
 			return r;
+		if (unlikely(interrupt_window_open(vcpu))) {
+			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			return EXIT_TO_USER;
+		}
 
 		if (xfer_to_guest_mode_work_pending()) {
 			srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
@@ -260,8 +273,7 @@ static void report_interrupt_state(struct khv_vcpu *vcpu)
 	if (vcpu->lapic)
 		return;
 	run->if_flag = !!(khv_rflags(vcpu) & X86_EFLAGS_IF);
-	run->ready_for_interrupt_injection = vcpu->events.ext_vector < 0 &&
-					     khv_interrupt_allowed(vcpu);
+	run->ready_for_interrupt_injection = khv_ready_for_interrupt(vcpu);
 	run->cr8 = khv_read_cr8(vcpu);
 	run->apic_base = vcpu->msrs.apic_base;
 }
@@ -281,6 +293,8 @@ static int run_prepared(struct khv_vcpu *vcpu)
 	if (READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
+	if (khv_wants_interrupt_window(vcpu))
+		khv_request(vcpu, KHV_REQ_EVENT);
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
 		/* As KVM does it: wait for the start-up IPI, then let the client try again. */
 		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);

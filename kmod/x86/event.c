@@ -202,6 +202,19 @@ static void inject_asynchronous(struct khv_vcpu *vcpu)
 		activate(vcpu, (struct khv_event){ .kind = KHV_EVENT_INTERRUPT, .vector = vector });
 }
 
+bool khv_wants_interrupt_window(struct khv_vcpu *vcpu)
+{
+	return !vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window);
+}
+
+bool khv_ready_for_interrupt(struct khv_vcpu *vcpu)
+{
+	const struct khv_events *ev = &vcpu->events;
+
+	return ev->ext_vector < 0 && ev->active.kind == KHV_EVENT_NONE &&
+	       ev->exception.kind == KHV_EVENT_NONE && khv_interrupt_allowed(vcpu);
+}
+
 void khv_events_inject(struct khv_vcpu *vcpu)
 {
 	struct khv_events *ev = &vcpu->events;
@@ -216,7 +229,7 @@ void khv_events_inject(struct khv_vcpu *vcpu)
 
 	if (ev->nmi_pending)
 		khv_hw->request_window(vcpu, true);
-	if (khv_interrupt_pending(vcpu))
+	if (khv_interrupt_pending(vcpu) || khv_wants_interrupt_window(vcpu))
 		khv_hw->request_window(vcpu, false);
 }
 

@@ -80,6 +80,10 @@ void khv_events_inject(struct khv_vcpu *vcpu);
 bool khv_interrupt_pending(struct khv_vcpu *vcpu);
 /* True when the guest could take one now: IF, no shadow. */
 bool khv_interrupt_allowed(struct khv_vcpu *vcpu);
+/* A client with interrupt controllers of its own: asks for KVM_EXIT_IRQ_WINDOW_OPEN. */
+bool khv_wants_interrupt_window(struct khv_vcpu *vcpu);
+/* And what it waits for: its next KVM_INTERRUPT would be delivered at once. */
+bool khv_ready_for_interrupt(struct khv_vcpu *vcpu);
 
 void khv_get_vcpu_events(struct khv_vcpu *vcpu, struct kvm_vcpu_events *ev);
 int khv_set_vcpu_events(struct khv_vcpu *vcpu, const struct kvm_vcpu_events *ev);
