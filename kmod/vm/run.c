@@ -240,7 +240,8 @@ static int run_loop(struct khv_vcpu *vcpu)
 			return EXIT_TO_USER;
 		}
 
-		if (xfer_to_guest_mode_work_pending()) {
+		/* Interrupts are on: a quick look. The one that counts is must_leave()'s. */
+		if (__xfer_to_guest_mode_work_pending()) {
 			srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
 			r = khv_host_work();
 			vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
