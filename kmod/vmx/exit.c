@@ -220,11 +220,21 @@ static int write_cr(struct khv_vcpu *vcpu, unsigned int cr, u64 val)
 		return khv_write_cr0(vcpu, val);
 	case 3:
 		return khv_write_cr3(vcpu, val);
-	case 4:
-		return khv_write_cr4(vcpu, val);
 	default:
-		return khv_write_cr8(vcpu, val);
+		return khv_write_cr4(vcpu, val);
 	}
+}
+
+static int handle_cr8_write(struct khv_vcpu *vcpu, u64 val)
+{
+	u64 old = khv_read_cr8(vcpu);
+	int r = gp_or_skip(vcpu, khv_write_cr8(vcpu, val));
+
+	/* A client's own local APIC may wait for a lower priority. */
+	if (vcpu->lapic || khv_read_cr8(vcpu) >= old)
+		return r;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return EXIT_TO_USER;
 }
 
 static int handle_cr(struct khv_vcpu *vcpu)
@@ -235,6 +245,8 @@ static int handle_cr(struct khv_vcpu *vcpu)
 
 	switch ((qual >> 4) & 3) {
 	case 0:		/* MOV to CR */
+		if (cr == 8)
+			return handle_cr8_write(vcpu, khv_gpr(vcpu, gpr));
 		return gp_or_skip(vcpu, write_cr(vcpu, cr, khv_gpr(vcpu, gpr)));
 	case 1:		/* MOV from CR: only CR8 exits */
 		khv_set_gpr(vcpu, gpr, cr == 3 ? khv_cr3(vcpu) : khv_read_cr8(vcpu));
