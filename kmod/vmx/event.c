@@ -125,6 +125,9 @@ void khv_vmx_request_window(struct khv_vcpu *vcpu, bool nmi)
 	u32 control = nmi ? CPU_BASED_NMI_WINDOW_EXITING : CPU_BASED_INTR_WINDOW_EXITING;
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
+	/* The NMI window may be open in STI's shadow, and the exit be repeated for ever. */
+	if (nmi && (khv_vmx_get_interruptibility(vcpu) & GUEST_INTR_STATE_STI))
+		control = CPU_BASED_INTR_WINDOW_EXITING;
 	if (vmx->cpu_ctl & control)
 		return;
 	vmx->cpu_ctl |= control;
