@@ -11,13 +11,13 @@
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
+#include <asm/fsgsbase.h>
+#include <asm/mce.h>
 #include <asm/msr.h>
+#include <asm/ptrace.h>
 #include <asm/segment.h>
 
 #include "host/host.h"
-
-/* L0 to G3 of DR7: any breakpoint enabled. */
-#define DR7_ENABLED	0xffUL
 
 int khv_host_probe(void)
 {
@@ -32,23 +32,69 @@ int khv_host_probe(void)
 	return 0;
 }
 
+static void save_breakpoints(struct khv_host_state *host)
+{
+	asm volatile("mov %%db0, %0" : "=r" (host->dr[0]));
+	asm volatile("mov %%db1, %0" : "=r" (host->dr[1]));
+	asm volatile("mov %%db2, %0" : "=r" (host->dr[2]));
+	asm volatile("mov %%db3, %0" : "=r" (host->dr[3]));
+	asm volatile("mov %%db6, %0" : "=r" (host->dr6));
+	/* No host breakpoint may fire on guest addresses. */
+	asm volatile("mov %0, %%db7" : : "r" (0UL));
+}
+
+static u16 read_ldt(void)
+{
+	unsigned long ldt;
+
+	asm volatile("sldt %0" : "=r" (ldt));
+	return ldt;
+}
+
+static u64 read_fs_base(void)
+{
+	u64 base;
+
+	if (static_cpu_has(X86_FEATURE_FSGSBASE))
+		return rdfsbase();
+	rdmsrl(MSR_FS_BASE, base);
+	return base;
+}
+
 void khv_host_save(struct khv_host_state *host)
 {
 	savesegment(ds, host->ds);
 	savesegment(es, host->es);
 	savesegment(fs, host->fs);
 	savesegment(gs, host->gs);
-	rdmsrl(MSR_FS_BASE, host->fs_base);
+	host->ldt = read_ldt();
+	host->fs_base = read_fs_base();
 	rdmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 	asm volatile("mov %%db7, %0" : "=r" (host->dr7));
-	if (unlikely(host->dr7 & DR7_ENABLED)) {
-		asm volatile("mov %%db0, %0" : "=r" (host->dr[0]));
-		asm volatile("mov %%db1, %0" : "=r" (host->dr[1]));
-		asm volatile("mov %%db2, %0" : "=r" (host->dr[2]));
-		asm volatile("mov %%db3, %0" : "=r" (host->dr[3]));
-		asm volatile("mov %%db6, %0" : "=r" (host->dr6));
-		/* No host breakpoint may fire on guest addresses. */
-		asm volatile("mov %0, %%db7" : : "r" (0UL));
+	if (unlikely(khv_host_has_breakpoints(host)))
+		save_breakpoints(host);
+}
+
+/*
+ * Since the last VM exit LDTR is null, and breakpoints and IA32_DEBUGCTL are
+ * off. What is found otherwise is what an IPI has set for this task or CPU.
+ */
+void khv_host_save_again(struct khv_host_state *host)
+{
+	u16 ldt = read_ldt();
+	unsigned long dr7;
+	u64 debugctl;
+
+	if (unlikely(ldt))
+		host->ldt = ldt;
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, debugctl);
+	if (unlikely(debugctl))
+		host->debugctl = debugctl;
+	asm volatile("mov %%db7, %0" : "=r" (dr7));
+	if (unlikely(dr7 & KHV_DR7_ENABLED)) {
+		host->dr7 = dr7;
+		save_breakpoints(host);
 	}
 }
 
@@ -87,28 +133,39 @@ static void restore_table_limits(void)
 		this_cpu_write(__tss_limit_invalid, true);
 }
 
+static noinline void restore_selectors(const struct khv_host_state *host)
+{
+	/* The others may point into it. */
+	asm volatile("lldt %w0" : : "q" (host->ldt));
+	loadsegment(ds, host->ds);
+	loadsegment(es, host->es);
+	if (host->fs) {
+		loadsegment(fs, host->fs);
+		wrmsrl(MSR_FS_BASE, host->fs_base);
+	}
+	if (host->gs) {
+		load_gs_index(host->gs);
+		wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	}
+}
+
 void khv_host_restore(struct khv_host_state *host)
 {
+	/* First: load_gs_index() swaps it in, and an NMI must not find the guest's there. */
+	wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	/*
 	 * VM exit loads null selectors, since the host fields may not hold user
 	 * ones ("SDM, Checks on Host Segment and Descriptor-Table Registers").
 	 * 64-bit user space runs with null ones, so this is rarely taken.
 	 */
-	if (unlikely(host->ds | host->es | host->fs | host->gs)) {
-		loadsegment(ds, host->ds);
-		loadsegment(es, host->es);
-		if (host->fs) {
-			loadsegment(fs, host->fs);
-			wrmsrl(MSR_FS_BASE, host->fs_base);
-		}
-		if (host->gs)
-			load_gs_index(host->gs);
-	}
-	wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	if (unlikely(host->ds | host->es | host->fs | host->gs | host->ldt))
+		restore_selectors(host);
+	if (unlikely(host->debugctl))
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 
 	restore_table_limits();
 
-	if (unlikely(host->dr7 & DR7_ENABLED)) {
+	if (unlikely(khv_host_has_breakpoints(host))) {
 		asm volatile("mov %0, %%db0" : : "r" (host->dr[0]));
 		asm volatile("mov %0, %%db1" : : "r" (host->dr[1]));
 		asm volatile("mov %0, %%db2" : : "r" (host->dr[2]));
@@ -127,7 +184,15 @@ void khv_host_nmi(void)
 	asm volatile("int $2" : : : "memory", "cc");
 }
 
+/*
+ * The registers say user mode: what the guest ran into costs this process at
+ * most, while the same in the kernel's own code would be a panic.
+ */
 void khv_host_machine_check(void)
 {
-	asm volatile("int $18" : : : "memory", "cc");
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = __USER_CS, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
 }

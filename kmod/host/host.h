@@ -15,15 +15,20 @@
 /**
  * struct khv_host_state - host registers that a VM exit does not bring back
  * @ds: selectors; user space of a 32-bit task may have them non-zero
+ * @ldt: likewise, of a task that has called modify_ldt()
  * @kernel_gs_base: user's GS base while in the kernel
  * @fs_base: goes to the VMCS and comes back by itself
+ * @debugctl: IA32_DEBUGCTL: branch records, bus lock detection
  * @dr: valid while @dr7 has a breakpoint enabled
  */
 struct khv_host_state {
-	u16 ds, es, fs, gs;
-	u64 fs_base, kernel_gs_base;
+	u16 ds, es, fs, gs, ldt;
+	u64 fs_base, kernel_gs_base, debugctl;
 	unsigned long dr[4], dr6, dr7;
 };
+
+/* L0 to G3 of DR7: any breakpoint enabled. */
+#define KHV_DR7_ENABLED	0xffUL
 
 /* 0 when this kernel's entry code lets a module hand NMIs back, else -errno after a message (FRED). */
 int khv_host_probe(void);
@@ -31,6 +36,13 @@ int khv_host_probe(void);
 /* Around the open region; interrupts off, no sleeping. */
 void khv_host_save(struct khv_host_state *host);
 void khv_host_restore(struct khv_host_state *host);
+/* After interrupts inside the region: what their handlers may have changed of it. */
+void khv_host_save_again(struct khv_host_state *host);
+
+static inline bool khv_host_has_breakpoints(const struct khv_host_state *host)
+{
+	return host->dr7 & KHV_DR7_ENABLED;
+}
 
 /* Deliver an event that ended a guest run to the host's own handler. Interrupts off. */
 void khv_host_nmi(void);

@@ -218,14 +218,17 @@ static void region_leave(struct khv_vcpu *vcpu)
 
 static bool region_irq_window(struct khv_vcpu *vcpu)
 {
-	if (!khv_vmxon_may_take_irqs())
+	/* With breakpoints set it is not for us to tell the handlers' changes from the old. */
+	if (!khv_vmxon_may_take_irqs() || unlikely(khv_host_has_breakpoints(&to_vmx(vcpu)->host)))
 		return false;
 	local_irq_enable();
 	/* One instruction for STI's shadow; the pending interrupt comes here. */
 	asm volatile("nop");
 	local_irq_disable();
-	/* A handler may have moved the mm to another PCID. */
+	/* A handler may have moved the mm to another PCID, or set a breakpoint. */
 	update_host_fields(to_vmx(vcpu));
+	khv_host_save_again(&to_vmx(vcpu)->host);
+	load_debug_registers(vcpu);
 	/* And it left its data behind. */
 	khv_mitigate_enter(vcpu->vm);
 	return true;
