@@ -87,6 +87,26 @@
 #define khv_host_fred()		false
 #endif
 
+/* Register File Data Sampling became known with 6.9 and its contemporaries. */
+#ifdef X86_BUG_RFDS
+#define khv_host_rfds()		boot_cpu_has_bug(X86_BUG_RFDS)
+#else
+#define khv_host_rfds()		false
+#endif
+
+/*
+ * VMSCAPE became known with 6.17 and its contemporaries: user space is not to
+ * run on predictions that a guest has trained.
+ */
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+#define khv_ibpb_before_user() do {					\
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))		\
+		this_cpu_write(x86_ibpb_exit_to_user, true);		\
+} while (0)
+#else
+#define khv_ibpb_before_user()	do { } while (0)
+#endif
+
 #endif
 #endif
 

@@ -100,9 +100,10 @@ const char *khv_vmxon_mode_name(void);
 
 struct khv_mitigations {
 	bool spec_ctrl;		/* MSR_IA32_SPEC_CTRL exists: keep guest's and host's apart */
+	bool ibrs_exit;		/* the kernel relies on IBRS: set it anew after each exit */
 	bool ibpb;		/* barrier when another VM's vCPU comes to this CPU */
 	bool l1d_flush;		/* L1TF: empty the L1D before the first entry of a region */
-	bool clear_buffers;	/* MDS, TAA, MMIO stale data: VERW before each entry */
+	bool clear_buffers;	/* MDS, TAA, MMIO stale data, RFDS: VERW before each entry */
 };
 extern struct khv_mitigations khv_mitigations;
 

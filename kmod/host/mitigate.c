@@ -42,10 +42,12 @@ int khv_mitigate_init(void)
 	struct page *page;
 
 	khv_mitigations.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
+	khv_mitigations.ibrs_exit = boot_cpu_has(X86_FEATURE_KERNEL_IBRS);
 	khv_mitigations.ibpb = on && boot_cpu_has(X86_FEATURE_IBPB);
 	khv_mitigations.clear_buffers = on && (boot_cpu_has_bug(X86_BUG_MDS) ||
 					       boot_cpu_has_bug(X86_BUG_TAA) ||
-					       boot_cpu_has_bug(X86_BUG_MMIO_STALE_DATA));
+					       boot_cpu_has_bug(X86_BUG_MMIO_STALE_DATA) ||
+					       khv_host_rfds());
 	khv_mitigations.l1d_flush = on && l1tf_applies();
 
 	if (!khv_mitigations.l1d_flush || boot_cpu_has(X86_FEATURE_FLUSH_L1D))

@@ -9,6 +9,7 @@
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <asm/msr.h>
+#include <asm/nospec-branch.h>
 #include <asm/segment.h>
 #include <asm/vmx.h>
 
@@ -211,6 +212,7 @@ static void region_leave(struct khv_vcpu *vcpu)
 		withdraw_event(vcpu);
 	khv_vmx_msr_put(vcpu);
 	khv_host_restore(&vmx->host);
+	khv_ibpb_before_user();
 	vmx->in_region = false;
 	khv_vmxon_leave(&vmx->vmcs);
 	local_irq_enable();
@@ -284,7 +286,8 @@ static int vmx_run(struct khv_vcpu *vcpu)
 		flags |= BIT(KHV_ENTER_LAUNCHED);
 	if (khv_mitigations.clear_buffers)
 		flags |= BIT(KHV_ENTER_VERW);
-	if (khv_mitigations.spec_ctrl && guest_spec != vmx->host_spec_ctrl)
+	if (khv_mitigations.spec_ctrl &&
+	    (guest_spec != vmx->host_spec_ctrl || khv_mitigations.ibrs_exit))
 		flags |= BIT(KHV_ENTER_SPEC_CTRL);
 	if (vcpu->regs.cr2 != native_read_cr2())
 		native_write_cr2(vcpu->regs.cr2);
