@@ -8,32 +8,20 @@
  * guest may change it unseen.
  */
 #include <linux/bitops.h>
-#include <linux/percpu.h>
 #include <asm/msr.h>
 
 #include "vm/vm.h"
 #include "vmx/vmx.h"
 #include "x86/regs_inline.h"
 
-/* The host's values of what is switched, the same on every CPU but for TSC_AUX. */
+/* The host's values of what is switched and the same on every CPU. */
 static struct { u64 star, lstar, fmask; } host_msrs;
-static DEFINE_PER_CPU(u64, host_tsc_aux);
-
-static void read_tsc_aux(void *unused)
-{
-	u64 val;
-
-	rdmsrl(MSR_TSC_AUX, val);
-	this_cpu_write(host_tsc_aux, val);
-}
 
 void khv_vmx_msr_host_init(void)
 {
 	rdmsrl(MSR_STAR, host_msrs.star);
 	rdmsrl(MSR_LSTAR, host_msrs.lstar);
 	rdmsrl(MSR_SYSCALL_MASK, host_msrs.fmask);
-	if (khv_caps.rdtscp)
-		on_each_cpu(read_tsc_aux, NULL, 1);
 }
 
 static void pass_through(void *bitmap, u32 msr, bool write)
@@ -67,7 +55,7 @@ static void load_if_differs(u32 msr, u64 to, u64 from)
 		wrmsrl(msr, to);
 }
 
-/* Interrupts off, first thing in a region, or again when a value changed inside it. */
+/* Interrupts off, once in a region: writes that would change a value end it. */
 void khv_vmx_msr_load(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -81,11 +69,10 @@ void khv_vmx_msr_load(struct khv_vcpu *vcpu)
 		vmx->syscall_msrs_loaded = true;
 	}
 	if (khv_has(vcpu, RDTSCP) || khv_has(vcpu, RDPID)) {
-		load_if_differs(MSR_TSC_AUX, sw[KHV_SW_TSC_AUX], this_cpu_read(host_tsc_aux));
+		load_if_differs(MSR_TSC_AUX, sw[KHV_SW_TSC_AUX], vmx->host_tsc_aux);
 		vmx->tsc_aux_loaded = true;
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
-	vmx->msrs_stale = false;
 }
 
 /* Reverse. khv_host_restore() brings the host's KERNEL_GS_BASE back. */
@@ -102,7 +89,7 @@ void khv_vmx_msr_put(struct khv_vcpu *vcpu)
 		vmx->syscall_msrs_loaded = false;
 	}
 	if (vmx->tsc_aux_loaded) {
-		load_if_differs(MSR_TSC_AUX, this_cpu_read(host_tsc_aux), sw[KHV_SW_TSC_AUX]);
+		load_if_differs(MSR_TSC_AUX, vmx->host_tsc_aux, sw[KHV_SW_TSC_AUX]);
 		vmx->tsc_aux_loaded = false;
 	}
 }
@@ -153,8 +140,8 @@ int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data)
 
 int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data)
 {
-	unsigned long field = msr_field(index);
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	unsigned long field = msr_field(index);
 
 	switch (index) {
 	case MSR_STAR:
@@ -163,8 +150,8 @@ int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data)
 	case MSR_SYSCALL_MASK:
 	case MSR_TSC_AUX:
 	case MSR_KERNEL_GS_BASE:
-		/* The caller has stored the value; put it into the CPU before the next entry. */
-		vmx->msrs_stale = true;
+		/* The caller has stored the value; with no region open, that is all. */
+		WARN_ON_ONCE(to_vmx(vcpu)->in_region);
 		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
 		/* Branch records and their like are not offered. */

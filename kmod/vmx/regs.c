@@ -371,7 +371,6 @@ void khv_vmx_set_efer(struct khv_vcpu *vcpu, u64 efer)
 		vmx->entry_ctl |= VM_ENTRY_IA32E_MODE;
 	else
 		vmx->entry_ctl &= ~VM_ENTRY_IA32E_MODE;
-	vmx->msrs_stale = true;
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(VM_ENTRY_CONTROLS, vmx->entry_ctl);
 		khv_vmwrite(GUEST_IA32_EFER, efer);

@@ -160,5 +160,7 @@ void khv_vmx_host_cpu(struct vmx_vcpu *vmx)
 	khv_vmwrite(HOST_GS_BASE, val);
 	rdmsrl(MSR_IA32_SYSENTER_ESP, val);
 	khv_vmwrite(HOST_IA32_SYSENTER_ESP, val);
+	if (khv_caps.rdtscp)
+		rdmsrl(MSR_TSC_AUX, vmx->host_tsc_aux);
 	vmx->host_cpu = smp_processor_id();
 }

@@ -277,8 +277,6 @@ static int vmx_run(struct khv_vcpu *vcpu)
 
 	if (vcpu->regs.dirty || vmx->interruptibility_dirty)
 		khv_vmx_flush_regs(vcpu);
-	if (unlikely(vmx->msrs_stale))
-		khv_vmx_msr_load(vcpu);
 	if (unlikely(vmx->flush))
 		do_flush(vcpu, vmx);
 

@@ -87,12 +87,11 @@ struct vmx_vcpu {
 
 	u32 cpu_ctl, cpu2_ctl, entry_ctl;
 	u32 flush;
-	bool msrs_stale;	/* a switched MSR changed while its value is in the CPU */
 	bool syscall_msrs_loaded, tsc_aux_loaded;
 
 	struct khv_host_state host;
 	u64 host_rsp, host_cr3, host_cr4, host_fs_base;
-	u64 host_spec_ctrl;
+	u64 host_spec_ctrl, host_tsc_aux;
 	int host_cpu;
 };
 
