@@ -258,9 +258,10 @@ void khv_vmx_get_segment(struct khv_vcpu *vcpu, enum khv_seg seg, struct kvm_seg
 
 static u32 segment_ar(const struct kvm_segment *s)
 {
-	if (s->unusable || !s->present)
-		return AR_UNUSABLE;
-	return (s->type & 15) | (s->s & 1) << 4 | (s->dpl & 3) << 5 | (s->present & 1) << 7 |
+	/* The DPL of an unusable SS still is the CPL. */
+	u32 unusable = s->unusable || !s->present ? AR_UNUSABLE : 0;
+
+	return unusable | (s->type & 15) | (s->s & 1) << 4 | (s->dpl & 3) << 5 | (s->present & 1) << 7 |
 	       (s->avl & 1) << 12 | (s->l & 1) << 13 | (s->db & 1) << 14 | (s->g & 1) << 15;
 }
 
