@@ -309,6 +309,7 @@ static int vmx_run(struct khv_vcpu *vcpu)
 static void update_guest(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 own_cr4 = VMX_CR4_GUEST_OWNED & khv_cr4_allowed(vcpu);
 	u32 ctl = vmx->cpu2_ctl;
 
 	/* Instructions that CPUID does not promise must be #UD. */
@@ -318,8 +319,11 @@ static void update_guest(struct khv_vcpu *vcpu)
 	if (khv_caps.invpcid && khv_has(vcpu, INVPCID))
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
 	vmx->cpu2_ctl = ctl;
-	if (khv_vmx_access_begin(vcpu))
+	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
+		/* And so must be CR4 bits of features that it does not promise. */
+		khv_vmwrite(CR4_GUEST_HOST_MASK, ~own_cr4);
+	}
 	khv_vmx_access_end(vcpu);
 }
 
