@@ -21,6 +21,7 @@
 #include <linux/reboot.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
+#include <linux/suspend.h>
 #include <asm/asm.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
@@ -35,6 +36,7 @@
  * @page: its VMXON region
  * @on: VMX was switched on by khv, in exclusive mode
  * @in_region: between khv_vmxon_enter() and _leave()
+ * @going: about to be taken offline: VMX must not stay on
  * @current_vmcs: what VMPTRLD was last given, while @on
  * @vmcss: every VMCS this CPU may have cached, while @on
  * @saved_cr4: per-run: what to go back to
@@ -43,6 +45,7 @@ struct vmxon_cpu {
 	void *page;
 	bool on;
 	bool in_region;
+	bool going;
 	struct khv_vmcs *current_vmcs;
 	struct list_head vmcss;
 	unsigned long saved_cr4;
@@ -52,6 +55,7 @@ static DEFINE_PER_CPU(struct vmxon_cpu, vmxon_cpu);
 static DEFINE_MUTEX(vmxon_lock);	/* nr_users, and turning VMX off everywhere */
 static int nr_users;
 static bool exclusive;			/* new regions keep VMX on; READ_ONCE outside vmxon_lock */
+static bool want_exclusive;		/* likewise, but for the time around the system's sleep */
 static bool forced;			/* the administrator chose */
 static int hp_state;
 
@@ -158,12 +162,13 @@ void khv_vmxon_put(void)
 
 static int enter_exclusive(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 {
-	int r = 0;
+	int r;
 
-	if (!c->on)
+	if (unlikely(!c->on)) {
 		r = exclusive_on(c);
-	if (r)
-		return r;
+		if (r)
+			return r;
+	}
 	if (vmcs->cpu != smp_processor_id()) {
 		/* khv_vmxon_enter() made sure that no other CPU has it. */
 		khv_vmclear(vmcs->pa);
@@ -211,14 +216,17 @@ int khv_vmxon_enter(struct khv_vmcs *vmcs)
 	/* The mode may have changed: the first to notice switches this CPU over. */
 	if (unlikely(c->on && !READ_ONCE(exclusive)))
 		exclusive_off(c);
-	c->saved_cr4 = khv_read_cr4_raw();
-	if (!c->on && (c->saved_cr4 & X86_CR4_VMXE))
+	if (!c->on)
+		c->saved_cr4 = khv_read_cr4_raw();
+	if (c->on)
+		r = enter_exclusive(c, vmcs);
+	else if (c->saved_cr4 & X86_CR4_VMXE)
 		r = -EBUSY;
-	else if (READ_ONCE(exclusive))
+	else if (READ_ONCE(exclusive) && !c->going)
 		r = enter_exclusive(c, vmcs);
 	else
 		r = enter_per_run(c, vmcs);
-	if (r) {
+	if (unlikely(r)) {
 		local_irq_enable();
 		return r;
 	}
@@ -266,7 +274,7 @@ void khv_vmxon_forget(struct khv_vmcs *vmcs)
 {
 	int cpu = smp_load_acquire(&vmcs->cpu);
 
-	/* An offline CPU has let go of it in cpu_offline(). */
+	/* An offline CPU has let go of it in going_offline(). */
 	if (cpu >= 0)
 		smp_call_function_single(cpu, forget_ipi, vmcs, 1);
 }
@@ -276,13 +284,83 @@ const char *khv_vmxon_mode_name(void)
 	return READ_ONCE(exclusive) ? "exclusive" : "per-run";
 }
 
-static int cpu_offline(unsigned int cpu)
+static int came_online(unsigned int cpu)
+{
+	this_cpu_write(vmxon_cpu.going, false);
+	return 0;
+}
+
+static int going_offline(unsigned int cpu)
 {
 	local_irq_disable();
+	/* A task may still come by before the CPU stops. */
+	this_cpu_write(vmxon_cpu.going, true);
 	exclusive_off(this_cpu_ptr(&vmxon_cpu));
 	local_irq_enable();
 	return 0;
 }
+
+/* Sleep resets the processor that it does not take offline, and with it VMX. */
+static int pm_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	mutex_lock(&vmxon_lock);
+	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE:
+		WRITE_ONCE(exclusive, false);
+		exclusive_off_everywhere();
+		break;
+	default:
+		WRITE_ONCE(exclusive, want_exclusive);
+	}
+	mutex_unlock(&vmxon_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block pm_nb = { .notifier_call = pm_event };
+
+#if KHV_HAVE_CR4_SHADOW
+/*
+ * The machine has crashed or restarts without ceremony, and INIT and the next
+ * kernel's CR4 have to work. Any context; nobody returns to what was interrupted.
+ */
+static void emergency_off(void)
+{
+	if (khv_read_cr4_raw() & X86_CR4_VMXE)
+		vmxoff();
+}
+
+/* One slot, KVM's when KVM is there. Kernels without it look at CR4 themselves. */
+static void set_emergency(const char *function)
+{
+	void (*set)(void (*callback)(void)) = (void *)__symbol_get(function);
+
+	if (set) {
+		set(emergency_off);
+		__symbol_put(function);
+	}
+}
+
+static bool emergency_set;
+
+static void arm_emergency(void)
+{
+	emergency_set = exclusive && !khv_kvm_present();
+	if (emergency_set)
+		set_emergency("cpu_emergency_register_virt_callback");
+}
+
+static void disarm_emergency(void)
+{
+	if (emergency_set)
+		set_emergency("cpu_emergency_unregister_virt_callback");
+	emergency_set = false;
+}
+#else
+static void arm_emergency(void) { }
+static void disarm_emergency(void) { }
+#endif
 
 /* KVM checks CR4.VMXE when it starts: be out of its way before its init runs. */
 static int module_event(struct notifier_block *nb, unsigned long action, void *data)
@@ -292,9 +370,11 @@ static int module_event(struct notifier_block *nb, unsigned long action, void *d
 	if (action != MODULE_STATE_COMING || strcmp(mod->name, "kvm_intel"))
 		return NOTIFY_DONE;
 	mutex_lock(&vmxon_lock);
-	if (exclusive && !forced) {
+	if (want_exclusive && !forced) {
+		want_exclusive = false;
 		WRITE_ONCE(exclusive, false);
 		exclusive_off_everywhere();
+		disarm_emergency();
 		pr_info("kvm_intel is being loaded; VMX ownership changes from exclusive to per-run\n");
 	}
 	mutex_unlock(&vmxon_lock);
@@ -307,6 +387,7 @@ static int reboot_event(struct notifier_block *nb, unsigned long action, void *d
 {
 	/* Firmware may use INIT, which VMX root operation blocks. */
 	mutex_lock(&vmxon_lock);
+	want_exclusive = false;
 	WRITE_ONCE(exclusive, false);
 	exclusive_off_everywhere();
 	mutex_unlock(&vmxon_lock);
@@ -332,8 +413,9 @@ static int choose_mode(enum khv_vmx_mode mode)
 		pr_err("vmx_mode=exclusive is impossible on this kernel: from 6.19 on it lets only KVM change CR4; use per-run or auto\n");
 		return -EOPNOTSUPP;
 	}
-	exclusive = KHV_HAVE_CR4_SHADOW && mode != KHV_VMX_PER_RUN &&
-		    (forced || !khv_kvm_present());
+	want_exclusive = KHV_HAVE_CR4_SHADOW && mode != KHV_VMX_PER_RUN &&
+			 (forced || !khv_kvm_present());
+	exclusive = want_exclusive;
 	return 0;
 }
 
@@ -357,7 +439,7 @@ int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
 		*(u32 *)c->page = revision;
 	}
 
-	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/khv:online", NULL, cpu_offline);
+	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/khv:online", came_online, going_offline);
 	if (r < 0)
 		goto err_pages;
 	hp_state = r;
@@ -367,8 +449,14 @@ int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
 	r = register_reboot_notifier(&reboot_nb);
 	if (r)
 		goto err_module;
+	r = register_pm_notifier(&pm_nb);
+	if (r)
+		goto err_reboot;
+	arm_emergency();
 	return 0;
 
+err_reboot:
+	unregister_reboot_notifier(&reboot_nb);
 err_module:
 	unregister_module_notifier(&module_nb);
 err_hotplug:
@@ -380,6 +468,8 @@ err_pages:
 
 void khv_vmxon_exit(void)
 {
+	disarm_emergency();
+	unregister_pm_notifier(&pm_nb);
 	unregister_reboot_notifier(&reboot_nb);
 	unregister_module_notifier(&module_nb);
 	cpuhp_remove_state_nocalls(hp_state);
