@@ -203,9 +203,8 @@ static int enter_per_run(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 	return 0;
 }
 
-int khv_vmxon_enter(struct khv_vmcs *vmcs)
+static noinline int enter_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 {
-	struct vmxon_cpu *c = this_cpu_ptr(&vmxon_cpu);
 	int cpu = READ_ONCE(vmcs->cpu);
 	int r;
 
@@ -234,19 +233,37 @@ int khv_vmxon_enter(struct khv_vmcs *vmcs)
 	return 0;
 }
 
-void khv_vmxon_leave(struct khv_vmcs *vmcs)
+int khv_vmxon_enter(struct khv_vmcs *vmcs)
 {
 	struct vmxon_cpu *c = this_cpu_ptr(&vmxon_cpu);
 
-	c->in_region = false;
+	local_irq_disable();
+	if (likely(c->on && c->current_vmcs == vmcs && READ_ONCE(exclusive))) {
+		c->in_region = true;
+		return 0;
+	}
+	local_irq_enable();
+	return enter_slowly(c, vmcs);
+}
+
+static noinline void leave_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
+{
 	if (c->on) {
-		if (unlikely(!READ_ONCE(exclusive)))
-			exclusive_off(c);
+		exclusive_off(c);
 		return;
 	}
 	khv_vmclear(vmcs->pa);
 	vmxoff();
 	khv_write_cr4_raw(c->saved_cr4);
+}
+
+void khv_vmxon_leave(struct khv_vmcs *vmcs)
+{
+	struct vmxon_cpu *c = this_cpu_ptr(&vmxon_cpu);
+
+	c->in_region = false;
+	if (unlikely(!c->on || !READ_ONCE(exclusive)))
+		leave_slowly(c, vmcs);
 }
 
 bool khv_vmxon_may_take_irqs(void)
