@@ -129,12 +129,10 @@ void khv_vmx_flush_regs(struct khv_vcpu *vcpu)
 	}
 }
 
-u32 khv_vmx_get_interruptibility(struct khv_vcpu *vcpu)
+u32 khv_vmx_read_interruptibility(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (vmx->cached & VMX_CACHE_INTR)
-		return vmx->interruptibility;
 	if (khv_vmx_access_begin(vcpu)) {
 		vmx->interruptibility = khv_vmread(GUEST_INTERRUPTIBILITY_INFO);
 		vmx->cached |= VMX_CACHE_INTR;

@@ -141,12 +141,19 @@ void khv_vmx_set_cr4(struct khv_vcpu *vcpu, u64 cr4);
 void khv_vmx_set_efer(struct khv_vcpu *vcpu, u64 efer);
 void khv_vmx_set_dr7(struct khv_vcpu *vcpu, u64 dr7);
 int khv_vmx_get_cpl(struct khv_vcpu *vcpu);
-u32 khv_vmx_get_interruptibility(struct khv_vcpu *vcpu);
+u32 khv_vmx_read_interruptibility(struct khv_vcpu *vcpu);
 u32 khv_vmx_insn_len(struct khv_vcpu *vcpu);
 /* Read all that emulating an instruction takes, in one access. */
 void khv_vmx_prefetch(struct khv_vcpu *vcpu);
 void khv_vmx_skip_insn(struct khv_vcpu *vcpu);
 void khv_vmx_put_interruptibility(struct khv_vcpu *vcpu, u32 val);
+
+static __always_inline u32 khv_vmx_get_interruptibility(struct khv_vcpu *vcpu)
+{
+	if (to_vmx(vcpu)->cached & VMX_CACHE_INTR)
+		return to_vmx(vcpu)->interruptibility;
+	return khv_vmx_read_interruptibility(vcpu);
+}
 
 /* msr.c */
 void khv_vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
