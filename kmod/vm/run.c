@@ -195,7 +195,9 @@ static int wait_runnable(struct khv_vcpu *vcpu)
 /* Requests that need sleep, or the client. enum khv_result or -errno. */
 static int slow_requests(struct khv_vcpu *vcpu)
 {
-	if (!(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS))
+	int idx;
+
+	if (likely(!(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS)))
 		return RESUME_GUEST;
 	if (test_bit(KHV_REQ_VM_DEAD, &vcpu->requests))
 		return -EIO;
@@ -203,16 +205,27 @@ static int slow_requests(struct khv_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return EXIT_TO_USER;
 	}
+	idx = srcu_read_lock(&vcpu->vm->srcu);
 	if (khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE))
 		khv_pvclock_update(vcpu);
 	if (khv_request_take(vcpu, KHV_REQ_MP_STATE) && vcpu->lapic)
 		khv_lapic_accept_events(vcpu);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	return RESUME_GUEST;
+}
+
+/* What may look at memory slots and buses: exits, and their completion. */
+static int call_with_srcu(struct khv_vcpu *vcpu, int (*fn)(struct khv_vcpu *vcpu))
+{
+	int idx = srcu_read_lock(&vcpu->vm->srcu);
+	int r = fn(vcpu);
+
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return r;
 }
 
 static int run_loop(struct khv_vcpu *vcpu)
 {
-	struct khv_vm *vm = vcpu->vm;
 	int r;
 
 	for (;;) {
@@ -220,19 +233,15 @@ static int run_loop(struct khv_vcpu *vcpu)
 		if (r != RESUME_GUEST)
 			return r;
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
-			srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
 			r = wait_runnable(vcpu);
-			vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
 			if (r != RESUME_GUEST)
 				return r;
 			continue;
 		}
 
-		srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
 		r = run_region(vcpu);
-		vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
 		if (r == EXIT_SLOW)
-			r = khv_hw->handle_exit(vcpu);
+			r = call_with_srcu(vcpu, khv_hw->handle_exit);
 		if (r != RESUME_GUEST)
 			return r;
 		if (unlikely(interrupt_window_open(vcpu))) {
@@ -242,9 +251,7 @@ static int run_loop(struct khv_vcpu *vcpu)
 
 		/* Interrupts are on: a quick look. The one that counts is must_leave()'s. */
 		if (__xfer_to_guest_mode_work_pending()) {
-			srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
 			r = khv_host_work();
-			vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
 			if (r)
 				return r;
 		}
@@ -286,7 +293,7 @@ static int run_prepared(struct khv_vcpu *vcpu)
 
 	if (complete) {
 		vcpu->complete_user = NULL;
-		r = complete(vcpu);
+		r = call_with_srcu(vcpu, complete);
 		if (r != RESUME_GUEST)
 			return r;
 	}
@@ -298,9 +305,7 @@ static int run_prepared(struct khv_vcpu *vcpu)
 		khv_request(vcpu, KHV_REQ_EVENT);
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
 		/* As KVM does it: wait for the start-up IPI, then let the client try again. */
-		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 		r = wait_runnable(vcpu);
-		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 		r = r < 0 ? r : -EAGAIN;
 	} else {
 		r = run_loop(vcpu);
@@ -324,9 +329,7 @@ int khv_vcpu_run(struct khv_vcpu *vcpu)
 	rcu_assign_pointer(vcpu->task, current);
 	vcpu->has_run = true;
 	sigset_enter(vcpu);
-	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 	r = run_prepared(vcpu);
-	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 	report_interrupt_state(vcpu);
 	sigset_leave(vcpu);
 	rcu_assign_pointer(vcpu->task, NULL);

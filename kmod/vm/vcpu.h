@@ -89,7 +89,6 @@ struct khv_vcpu {
 
 	u32 mp_state;			/* KVM_MP_STATE_* */
 	bool has_run;			/* CPUID is frozen once true */
-	int srcu_idx;
 
 	/*
 	 * Finishes what the last exit to userspace began (an emulated
