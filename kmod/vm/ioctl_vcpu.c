@@ -370,18 +370,11 @@ static int run(struct khv_vcpu *vcpu, unsigned long raw)
 	return ret;
 }
 
-long khv_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
+static noinline long call(struct khv_vcpu *vcpu, unsigned int cmd, unsigned long raw)
 {
-	struct khv_vcpu *vcpu = file->private_data;
 	const struct khv_ioctl *row;
 	struct khv_ioctl_arg arg;
 	int err;
-
-	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
-		return -EIO;
-	/* First and without the table: its cost is part of every exit to userspace. */
-	if (cmd == KVM_RUN)
-		return run(vcpu, raw);
 
 	row = khv_ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
 	if (!row)
@@ -390,4 +383,16 @@ long khv_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 	if (err)
 		return err;
 	return khv_ioctl_leave(row, &arg, call_locked(vcpu, row, &arg));
+}
+
+long khv_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
+{
+	struct khv_vcpu *vcpu = file->private_data;
+
+	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
+		return -EIO;
+	/* First and without the table: its cost is part of every exit to userspace. */
+	if (cmd == KVM_RUN)
+		return run(vcpu, raw);
+	return call(vcpu, cmd, raw);
 }
