@@ -57,7 +57,7 @@ static u64 read_fs_base(void)
 
 	if (static_cpu_has(X86_FEATURE_FSGSBASE))
 		return rdfsbase();
-	rdmsrl(MSR_FS_BASE, base);
+	rdmsrq(MSR_FS_BASE, base);
 	return base;
 }
 
@@ -69,8 +69,8 @@ void khv_host_save(struct khv_host_state *host)
 	savesegment(gs, host->gs);
 	host->ldt = read_ldt();
 	host->fs_base = read_fs_base();
-	rdmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
-	rdmsrl(MSR_IA32_DEBUGCTLMSR, host->debugctl);
+	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	rdmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 	asm volatile("mov %%db7, %0" : "=r" (host->dr7));
 	if (unlikely(khv_host_has_breakpoints(host)))
 		save_breakpoints(host);
@@ -88,7 +88,7 @@ void khv_host_save_again(struct khv_host_state *host)
 
 	if (unlikely(ldt))
 		host->ldt = ldt;
-	rdmsrl(MSR_IA32_DEBUGCTLMSR, debugctl);
+	rdmsrq(MSR_IA32_DEBUGCTLMSR, debugctl);
 	if (unlikely(debugctl))
 		host->debugctl = debugctl;
 	asm volatile("mov %%db7, %0" : "=r" (dr7));
@@ -124,7 +124,7 @@ static void restore_table_limits(void)
 {
 	struct desc_ptr gdt;
 
-	store_gdt(&gdt);
+	native_store_gdt(&gdt);
 	gdt.size = GDT_SIZE - 1;
 	native_load_gdt(&gdt);
 	if (unlikely(test_thread_flag(TIF_IO_BITMAP)))
@@ -141,18 +141,18 @@ static noinline void restore_selectors(const struct khv_host_state *host)
 	loadsegment(es, host->es);
 	if (host->fs) {
 		loadsegment(fs, host->fs);
-		wrmsrl(MSR_FS_BASE, host->fs_base);
+		wrmsrq(MSR_FS_BASE, host->fs_base);
 	}
 	if (host->gs) {
 		load_gs_index(host->gs);
-		wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+		wrmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	}
 }
 
 void khv_host_restore(struct khv_host_state *host)
 {
 	/* First: load_gs_index() swaps it in, and an NMI must not find the guest's there. */
-	wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	wrmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	/*
 	 * VM exit loads null selectors, since the host fields may not hold user
 	 * ones ("SDM, Checks on Host Segment and Descriptor-Table Registers").
@@ -161,7 +161,7 @@ void khv_host_restore(struct khv_host_state *host)
 	if (unlikely(host->ds | host->es | host->fs | host->gs | host->ldt))
 		restore_selectors(host);
 	if (unlikely(host->debugctl))
-		wrmsrl(MSR_IA32_DEBUGCTLMSR, host->debugctl);
+		wrmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 
 	restore_table_limits();
 

@@ -32,7 +32,7 @@ static bool l1tf_applies(void)
 	if (!boot_cpu_has_bug(X86_BUG_L1TF))
 		return false;
 	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
-		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, caps);
+		rdmsrq(MSR_IA32_ARCH_CAPABILITIES, caps);
 	return !(caps & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
 }
 
@@ -71,7 +71,7 @@ static void flush_l1d(void)
 	unsigned long off;
 
 	if (!l1d_fill) {
-		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+		wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 		return;
 	}
 	/* TLB entries first, so that no page walk disturbs the fill after it. */
@@ -88,7 +88,7 @@ void khv_mitigate_enter(const void *owner)
 	if (unlikely(this_cpu_read(last_owner) != owner)) {
 		this_cpu_write(last_owner, owner);
 		if (khv_mitigations.ibpb)
-			wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+			wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	}
 	if (khv_mitigations.l1d_flush)
 		flush_l1d();

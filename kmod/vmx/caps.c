@@ -69,7 +69,7 @@ static int adjust(const struct control *c, bool true_msrs, u32 *value)
 	u64 msr;
 	u32 may;
 
-	rdmsrl(true_msrs ? c->true_msr : c->msr, msr);
+	rdmsrq(true_msrs ? c->true_msr : c->msr, msr);
 	may = msr >> 32;
 	if (c->need & ~may) {
 		pr_err("this processor's VMX lacks %s controls %#x that khv needs\n",
@@ -90,7 +90,7 @@ static void check_cpu(void *arg)
 	struct feature_control *fc = arg;
 	u64 val;
 
-	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &val))
+	if (rdmsrq_safe(MSR_IA32_FEAT_CTL, &val))
 		val = 0;
 	if (!(val & FEAT_CTL_LOCKED))
 		atomic_inc(&fc->unlocked);
@@ -125,7 +125,7 @@ static int check_basic(bool *true_msrs)
 {
 	u64 basic;
 
-	rdmsrl(MSR_IA32_VMX_BASIC, basic);
+	rdmsrq(MSR_IA32_VMX_BASIC, basic);
 	vmx_caps.revision = basic & GENMASK_ULL(30, 0);
 	if (((basic >> 32) & 0x1fff) > PAGE_SIZE) {
 		pr_err("this processor's VMCS is larger than a page\n");
@@ -143,7 +143,7 @@ static int check_ept(void)
 {
 	u64 cap;
 
-	rdmsrl(MSR_IA32_VMX_EPT_VPID_CAP, cap);
+	rdmsrq(MSR_IA32_VMX_EPT_VPID_CAP, cap);
 	vmx_caps.ept_vpid = cap;
 	if (!(cap & VMX_EPT_PAGE_WALK_4_BIT) || !(cap & VMX_EPTP_WB_BIT) ||
 	    !(cap & VMX_EPT_INVEPT_BIT) || !(cap & VMX_EPT_EXTENT_CONTEXT_BIT)) {
@@ -171,10 +171,10 @@ static void note_features(void)
 	khv_caps.rdtscp = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP;
 	khv_caps.invpcid = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID;
 
-	rdmsrl(MSR_IA32_VMX_CR0_FIXED0, vmx_caps.cr0_fixed0);
-	rdmsrl(MSR_IA32_VMX_CR0_FIXED1, vmx_caps.cr0_fixed1);
-	rdmsrl(MSR_IA32_VMX_CR4_FIXED0, vmx_caps.cr4_fixed0);
-	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, vmx_caps.cr4_fixed1);
+	rdmsrq(MSR_IA32_VMX_CR0_FIXED0, vmx_caps.cr0_fixed0);
+	rdmsrq(MSR_IA32_VMX_CR0_FIXED1, vmx_caps.cr0_fixed1);
+	rdmsrq(MSR_IA32_VMX_CR4_FIXED0, vmx_caps.cr4_fixed0);
+	rdmsrq(MSR_IA32_VMX_CR4_FIXED1, vmx_caps.cr4_fixed1);
 }
 
 int khv_vmx_caps_probe(void)
@@ -197,7 +197,7 @@ int khv_vmx_caps_probe(void)
 	if (r)
 		return r;
 
-	rdmsrl(MSR_IA32_VMX_PROCBASED_CTLS2, cpu2);
+	rdmsrq(MSR_IA32_VMX_PROCBASED_CTLS2, cpu2);
 	if (!((cpu2 >> 32) & SECONDARY_EXEC_ENABLE_EPT)) {
 		pr_err("this processor has no EPT; this release needs it\n");
 		return -EOPNOTSUPP;

@@ -4,6 +4,8 @@
  */
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
 
 #include "vmx/vmx.h"
 

@@ -19,9 +19,9 @@ static struct { u64 star, lstar, fmask; } host_msrs;
 
 void khv_vmx_msr_host_init(void)
 {
-	rdmsrl(MSR_STAR, host_msrs.star);
-	rdmsrl(MSR_LSTAR, host_msrs.lstar);
-	rdmsrl(MSR_SYSCALL_MASK, host_msrs.fmask);
+	rdmsrq(MSR_STAR, host_msrs.star);
+	rdmsrq(MSR_LSTAR, host_msrs.lstar);
+	rdmsrq(MSR_SYSCALL_MASK, host_msrs.fmask);
 }
 
 static void pass_through(void *bitmap, u32 msr, bool write)
@@ -52,7 +52,7 @@ void khv_vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
 static void load_if_differs(u32 msr, u64 to, u64 from)
 {
 	if (to != from)
-		wrmsrl(msr, to);
+		wrmsrq(msr, to);
 }
 
 /* Interrupts off, once in a region: writes that would change a value end it. */
@@ -72,7 +72,7 @@ void khv_vmx_msr_load(struct khv_vcpu *vcpu)
 		load_if_differs(MSR_TSC_AUX, sw[KHV_SW_TSC_AUX], vmx->host_tsc_aux);
 		vmx->tsc_aux_loaded = true;
 	}
-	wrmsrl(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
+	wrmsrq(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
 }
 
 /* Reverse. khv_host_restore() brings the host's KERNEL_GS_BASE back. */
@@ -81,7 +81,7 @@ void khv_vmx_msr_put(struct khv_vcpu *vcpu)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u64 *sw = vcpu->msrs.switched;
 
-	rdmsrl(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
+	rdmsrq(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
 	if (vmx->syscall_msrs_loaded) {
 		load_if_differs(MSR_STAR, host_msrs.star, sw[KHV_SW_STAR]);
 		load_if_differs(MSR_LSTAR, host_msrs.lstar, sw[KHV_SW_LSTAR]);
@@ -127,7 +127,7 @@ int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data)
 		if (index != MSR_KERNEL_GS_BASE)
 			return -ENOENT;
 		if (to_vmx(vcpu)->in_region)
-			rdmsrl(MSR_KERNEL_GS_BASE, *data);
+			rdmsrq(MSR_KERNEL_GS_BASE, *data);
 		else
 			*data = vcpu->msrs.switched[KHV_SW_KERNEL_GS_BASE];
 		return 0;

@@ -113,13 +113,13 @@ static void setup_host_constants(void)
 	store_idt(&idt);
 	khv_vmwrite(HOST_IDTR_BASE, idt.address);
 	khv_vmwrite(HOST_RIP, (unsigned long)khv_vmx_exit);
-	rdmsrl(MSR_IA32_SYSENTER_CS, val);
+	rdmsrq(MSR_IA32_SYSENTER_CS, val);
 	khv_vmwrite(HOST_IA32_SYSENTER_CS, (u32)val);
-	rdmsrl(MSR_IA32_SYSENTER_EIP, val);
+	rdmsrq(MSR_IA32_SYSENTER_EIP, val);
 	khv_vmwrite(HOST_IA32_SYSENTER_EIP, val);
-	rdmsrl(MSR_IA32_CR_PAT, val);
+	rdmsrq(MSR_IA32_CR_PAT, val);
 	khv_vmwrite(HOST_IA32_PAT, val);
-	rdmsrl(MSR_EFER, val);
+	rdmsrq(MSR_EFER, val);
 	khv_vmwrite(HOST_IA32_EFER, val);
 }
 
@@ -153,14 +153,14 @@ void khv_vmx_host_cpu(struct vmx_vcpu *vmx)
 	struct desc_ptr gdt;
 	u64 val;
 
-	store_gdt(&gdt);
+	native_store_gdt(&gdt);
 	khv_vmwrite(HOST_GDTR_BASE, gdt.address);
 	khv_vmwrite(HOST_TR_BASE, tss_base(&gdt));
-	rdmsrl(MSR_GS_BASE, val);
+	rdmsrq(MSR_GS_BASE, val);
 	khv_vmwrite(HOST_GS_BASE, val);
-	rdmsrl(MSR_IA32_SYSENTER_ESP, val);
+	rdmsrq(MSR_IA32_SYSENTER_ESP, val);
 	khv_vmwrite(HOST_IA32_SYSENTER_ESP, val);
 	if (khv_caps.rdtscp)
-		rdmsrl(MSR_TSC_AUX, vmx->host_tsc_aux);
+		rdmsrq(MSR_TSC_AUX, vmx->host_tsc_aux);
 	vmx->host_cpu = smp_processor_id();
 }

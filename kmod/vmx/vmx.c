@@ -186,7 +186,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 		khv_vmwrite(HOST_FS_BASE, vmx->host_fs_base);
 	}
 	if (khv_mitigations.spec_ctrl)
-		rdmsrl(MSR_IA32_SPEC_CTRL, vmx->host_spec_ctrl);
+		rdmsrq(MSR_IA32_SPEC_CTRL, vmx->host_spec_ctrl);
 	update_host_fields(vmx);
 	khv_vmx_msr_load(vcpu);
 	load_debug_registers(vcpu);
