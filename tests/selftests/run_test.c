@@ -375,7 +375,7 @@ static const struct ksft_test tests[] = {
 	{ "invalid_state", test_invalid_state },
 	{ "unemulatable", test_unemulatable },
 	{ "no_memory", test_no_memory },
-	{ "interrupt_window", test_interrupt_window, 5 },
+	{ "interrupt_window", test_interrupt_window, 2 },
 	{ "nmi", test_nmi },
 };
 
