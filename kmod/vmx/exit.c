@@ -75,8 +75,9 @@ static int slow_instruction(struct khv_vcpu *vcpu)
 	vcpu->regs.rflags = khv_vmread(GUEST_RFLAGS);
 	vcpu->regs.avail |= BIT(KHV_LAZY_RIP) | BIT(KHV_LAZY_RFLAGS);
 	vmx->insn_len = khv_vmread(VM_EXIT_INSTRUCTION_LEN);
-	vmx->cached |= VMX_CACHE_INSN_LEN;
-	khv_vmx_get_interruptibility(vcpu);
+	if (!(vmx->cached & VMX_CACHE_INTR))
+		vmx->interruptibility = khv_vmread(GUEST_INTERRUPTIBILITY_INFO);
+	vmx->cached |= VMX_CACHE_INSN_LEN | VMX_CACHE_INTR;
 	return EXIT_SLOW;
 }
 
