@@ -7,6 +7,7 @@ bochs_model()
 {
 	case $OPT_CPU,$K_NAME in
 	intel-noept,*)	   echo core2_penryn_t9600 ;;
+	intel-avx,*)	   echo corei7_haswell_4770 ;;
 	*,debian-7.2)	   echo corei7_haswell_4770 ;;
 	*)		   echo corei7_skylake_x ;;
 	esac
