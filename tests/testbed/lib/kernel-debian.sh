@@ -30,6 +30,11 @@ kernel_debian()
 		deps_lists 1
 		release=$(debian_release "$1")
 	fi
+	if [ -z "$release" ]; then
+		# The lists are new, but not of every source: a machine just set up.
+		deps_lists 0
+		release=$(debian_release "$1")
+	fi
 	[ -n "$release" ] || { say "apt knows no cloud kernel of series $1"; return 1; }
 	K_DIR=$CACHE/kernels/debian-$release
 	cached "$K_DIR" "downloading Debian's kernel $release and its headers" \
