@@ -40,6 +40,18 @@
 	}								\
 	__present;							\
 })
+/*
+ * What to do when the machine crashes. Ordinary GPL exports, too, but not of
+ * every 6.1: those without them look at CR4 themselves.
+ */
+#define khv_set_emergency(function, callback) do {			\
+	void (*__set)(void (*cb)(void)) = (void *)__symbol_get(function); \
+									\
+	if (__set) {							\
+		__set(callback);					\
+		__symbol_put(function);					\
+	}								\
+} while (0)
 #else
 #define khv_cr4_set_vmxe()	do { } while (0)
 #define khv_cr4_clear_vmxe()	do { } while (0)

@@ -348,30 +348,20 @@ static void emergency_off(void)
 		vmxoff();
 }
 
-/* One slot, KVM's when KVM is there. Kernels without it look at CR4 themselves. */
-static void set_emergency(const char *function)
-{
-	void (*set)(void (*callback)(void)) = (void *)__symbol_get(function);
-
-	if (set) {
-		set(emergency_off);
-		__symbol_put(function);
-	}
-}
-
 static bool emergency_set;
 
 static void arm_emergency(void)
 {
+	/* There is one slot, and it is KVM's when KVM is there. */
 	emergency_set = exclusive && !khv_kvm_present();
 	if (emergency_set)
-		set_emergency("cpu_emergency_register_virt_callback");
+		khv_set_emergency("cpu_emergency_register_virt_callback", emergency_off);
 }
 
 static void disarm_emergency(void)
 {
 	if (emergency_set)
-		set_emergency("cpu_emergency_unregister_virt_callback");
+		khv_set_emergency("cpu_emergency_unregister_virt_callback", emergency_off);
 	emergency_set = false;
 }
 #else
@@ -387,11 +377,12 @@ static int module_event(struct notifier_block *nb, unsigned long action, void *d
 	if (action != MODULE_STATE_COMING || strcmp(mod->name, "kvm_intel"))
 		return NOTIFY_DONE;
 	mutex_lock(&vmxon_lock);
+	/* KVM takes the slot without asking whether it is free. */
+	disarm_emergency();
 	if (want_exclusive && !forced) {
 		want_exclusive = false;
 		WRITE_ONCE(exclusive, false);
 		exclusive_off_everywhere();
-		disarm_emergency();
 		pr_info("kvm_intel is being loaded; VMX ownership changes from exclusive to per-run\n");
 	}
 	mutex_unlock(&vmxon_lock);
