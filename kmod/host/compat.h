@@ -45,8 +45,9 @@
  * every 6.1: those without them look at CR4 themselves.
  */
 #define khv_set_emergency(function, callback) do {			\
-	void (*__set)(void (*cb)(void)) = (void *)__symbol_get(function); \
+	void (*__set)(void (*callback_fn)(void));			\
 									\
+	__set = (void *)__symbol_get(function);				\
 	if (__set) {							\
 		__set(callback);					\
 		__symbol_put(function);					\

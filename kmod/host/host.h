@@ -30,7 +30,10 @@ struct khv_host_state {
 /* L0 to G3 of DR7: any breakpoint enabled. */
 #define KHV_DR7_ENABLED	0xffUL
 
-/* 0 when this kernel's entry code lets a module hand NMIs back, else -errno after a message (FRED). */
+/*
+ * 0 when this kernel's entry code lets a module hand NMIs back, else -errno
+ * after a message (FRED).
+ */
 int khv_host_probe(void);
 
 /* Around the open region; interrupts off, no sleeping. */
@@ -105,11 +108,15 @@ struct khv_mitigations {
 	bool l1d_flush;		/* L1TF: empty the L1D before the first entry of a region */
 	bool clear_buffers;	/* MDS, TAA, MMIO stale data, RFDS: VERW before each entry */
 };
+
 extern struct khv_mitigations khv_mitigations;
 
 int khv_mitigate_init(void);
 void khv_mitigate_exit(void);
-/* Before the first entry of a region: IBPB if @owner differs from the CPU's last, L1D flush. Interrupts off. */
+/*
+ * Before the first entry of a region: IBPB if @owner differs from the CPU's last,
+ * L1D flush. Interrupts off.
+ */
 void khv_mitigate_enter(const void *owner);
 /* @owner's memory is about to be reused: no CPU may think it is still its last owner. */
 void khv_mitigate_forget(const void *owner);

@@ -284,11 +284,13 @@ static void forget_ipi(void *arg)
 	if (c->current_vmcs == vmcs)
 		c->current_vmcs = NULL;
 	list_del_init(&vmcs->node);
+	/* Pairs with the acquire in khv_vmxon_forget(). */
 	smp_store_release(&vmcs->cpu, -1);
 }
 
 void khv_vmxon_forget(struct khv_vmcs *vmcs)
 {
+	/* Pairs with the releases where a CPU lets go of it. */
 	int cpu = smp_load_acquire(&vmcs->cpu);
 
 	/* An offline CPU has let go of it in going_offline(). */

@@ -20,7 +20,8 @@ enum khv_bus_id { KHV_BUS_PIO, KHV_BUS_MMIO, KHV_NR_BUSES };
 /* Each returns 0 when it took the access, -EOPNOTSUPP to pass it on (to userspace in the end). */
 struct khv_io_ops {
 	int (*read)(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, int len, void *val);
-	int (*write)(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, int len, const void *val);
+	int (*write)(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, int len,
+		     const void *val);
 };
 
 struct khv_io_dev {
@@ -38,7 +39,10 @@ int khv_bus_register(struct khv_vm *vm, enum khv_bus_id bus, u64 addr, u64 len,
 void khv_bus_unregister(struct khv_vm *vm, enum khv_bus_id bus, struct khv_io_dev *dev);
 void khv_bus_uninit(struct khv_vm *vm);
 
-/* Under vm->srcu: 0 when a device took it, else -EOPNOTSUPP. The vCPU's local APIC page is tried first on the memory bus. */
+/*
+ * Under vm->srcu: 0 when a device took it, else -EOPNOTSUPP. The vCPU's local APIC
+ * page is tried first on the memory bus.
+ */
 int khv_bus_read(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, void *val);
 int khv_bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, const void *val);
 

@@ -39,7 +39,8 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  *	that is possible here, false when the region must end for it
  * @run: enter the guest once, handle what can be handled in place. Interrupts
  *	off. RESUME_GUEST, EXIT_SLOW or -errno
- * @handle_exit: finish the exit that @run called slow. Preemptible, may sleep, vm->srcu held. enum khv_result or -errno
+ * @handle_exit: finish the exit that @run called slow. Preemptible, may sleep,
+ *	vm->srcu held. enum khv_result or -errno
  * @cache_reg: fill one lazily read register of vcpu->regs (enum khv_lazy)
  * @get_segment: read a segment register
  * @set_segment: write a segment register
@@ -58,7 +59,8 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @inject: hand one event to the hardware for the next entry (region open)
  * @request_window: exit as soon as an interrupt (@nmi: an NMI) can be taken
  * @insn_len: length of the instruction that caused the last exit, or 0 when unknown
- * @skip_insn: step over that instruction: RIP, interrupt shadow, and the trap that RFLAGS.TF asks for
+ * @skip_insn: step over that instruction: RIP, interrupt shadow, and the trap that
+ *	RFLAGS.TF asks for
  * @get_msr: vendor-specific MSR or one that lives in hardware state; 0 or -ENOENT
  * @set_msr: likewise; 0, -ENOENT, or 1 for #GP
  * @update_guest: CPUID, MSR tables or exception needs changed: recompute intercepts
@@ -121,12 +123,14 @@ extern const struct khv_hw_ops khv_vmx_ops;
 /* What this host's hardware offers guests, filled by ops->probe(), constant afterwards. */
 struct khv_hw_caps {
 	bool nested_paging;
-	bool ept_1g, ept_2m, ept_ad, ept_exec_only;	/* leaf sizes and A/D bits of nested tables */
+	/* Leaf sizes and A/D bits of nested tables. */
+	bool ept_1g, ept_2m, ept_ad, ept_exec_only;
 	bool ept_5level;
 	bool tsc_scaling;
 	bool invpcid, rdtscp, xsaves, umip_emulated;
 	u8 nested_memtype;		/* bits that make a nested leaf write-back */
 };
+
 extern struct khv_hw_caps khv_caps;
 
 #endif

@@ -119,6 +119,7 @@ static int enter_loop(struct khv_vcpu *vcpu)
 			break;
 		r = khv_hw->run(vcpu);
 	} while (r == RESUME_GUEST);
+	/* What the guest did comes before; khv_vm_flush_tlbs() waits for this. */
 	smp_store_release(&vcpu->mode, KHV_OUTSIDE_GUEST);
 	return r;
 }

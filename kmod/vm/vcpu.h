@@ -116,6 +116,7 @@ static inline bool khv_request_take(struct khv_vcpu *vcpu, enum khv_request req)
 	if (!test_bit(req, &vcpu->requests))
 		return false;
 	clear_bit(req, &vcpu->requests);
+	/* What the request is about is read after the bit is cleared. */
 	smp_mb__after_atomic();
 	return true;
 }
@@ -154,7 +155,10 @@ void khv_vcpu_reset(struct khv_vcpu *vcpu, bool init);
 /* True when a halted vCPU has a reason to wake. Any context that may run as the vCPU's task. */
 bool khv_vcpu_has_work(struct khv_vcpu *vcpu);
 
-/* Tell the client that khv cannot go on: KVM_EXIT_INTERNAL_ERROR with @suberror. Returns EXIT_TO_USER. */
+/*
+ * Tell the client that khv cannot go on: KVM_EXIT_INTERNAL_ERROR with @suberror.
+ * Returns EXIT_TO_USER.
+ */
 int khv_internal_error(struct khv_vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data);
 
 #endif

@@ -110,7 +110,7 @@ void khv_vmx_cache_reg(struct khv_vcpu *vcpu, unsigned int lazy)
 	khv_vmx_access_end(vcpu);
 }
 
-/* Before entry, and before the region of another reader of the VMCS: what was written to the copies. */
+/* Before entry: what was written to the copies. */
 void khv_vmx_flush_regs(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -259,7 +259,8 @@ static u32 segment_ar(const struct kvm_segment *s)
 	/* The DPL of an unusable SS still is the CPL. */
 	u32 unusable = s->unusable || !s->present ? AR_UNUSABLE : 0;
 
-	return unusable | (s->type & 15) | (s->s & 1) << 4 | (s->dpl & 3) << 5 | (s->present & 1) << 7 |
+	return unusable | (s->type & 15) | (s->s & 1) << 4 | (s->dpl & 3) << 5 |
+	       (s->present & 1) << 7 |
 	       (s->avl & 1) << 12 | (s->l & 1) << 13 | (s->db & 1) << 14 | (s->g & 1) << 15;
 }
 

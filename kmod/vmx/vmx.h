@@ -30,6 +30,7 @@ struct vmx_caps {
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	bool vpid, efer, pat;
 };
+
 extern struct vmx_caps vmx_caps;
 
 /* 0, or -errno after a message that names what is missing. */

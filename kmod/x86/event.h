@@ -53,7 +53,10 @@ struct khv_events {
 	bool smi_pending;
 };
 
-/* Raise an exception in the guest; contributory ones become #DF or a triple fault. Needs vcpu->lock. */
+/*
+ * Raise an exception in the guest; contributory ones become #DF or a triple fault.
+ * Needs vcpu->lock.
+ */
 void khv_queue_exception(struct khv_vcpu *vcpu, u8 vector);
 void khv_queue_exception_e(struct khv_vcpu *vcpu, u8 vector, u32 error_code);
 void khv_queue_pf(struct khv_vcpu *vcpu, gva_t addr, u32 error_code);
@@ -62,6 +65,7 @@ static inline void khv_queue_gp(struct khv_vcpu *vcpu)
 {
 	khv_queue_exception_e(vcpu, 13, 0);
 }
+
 static inline void khv_queue_ud(struct khv_vcpu *vcpu)
 {
 	khv_queue_exception(vcpu, 6);

@@ -5,6 +5,7 @@
  * agree wherever the manual defines them.
  */
 #include <linux/irqflags.h>
+#include <linux/math64.h>
 #include <asm/cpufeature.h>
 
 #include "emul_world.h"
@@ -360,7 +361,6 @@ static void emul_alu_scan(struct kunit *test)
 static void emul_alu_mul(struct kunit *test)
 {
 	struct rnd_state rnd;
-	unsigned __int128 product;
 	u64 a, b, in, want, fw, fg, lo, hi;
 	int s, n;
 
@@ -377,9 +377,8 @@ static void emul_alu_mul(struct kunit *test)
 		expect_same(test, &imul_op, 1 << s, a, b, in, want, fw, lo, fg,
 			    imul_op.undefined);
 		khv_emul_alu_mul(false, 8, a, b, &lo, &hi, &fg);
-		product = (unsigned __int128)a * b;
-		KUNIT_EXPECT_EQ(test, lo, (u64)product);
-		KUNIT_EXPECT_EQ(test, hi, (u64)(product >> 64));
+		KUNIT_EXPECT_EQ(test, lo, a * b);
+		KUNIT_EXPECT_EQ(test, hi, mul_u64_u64_shr(a, b, 64));
 		KUNIT_EXPECT_EQ(test, !!(fg & CF), hi != 0);
 		KUNIT_EXPECT_EQ(test, !!(fg & OF), hi != 0);
 	}

@@ -56,7 +56,7 @@ static int parse(struct khv_pc_config *config, bool *help, ...)
 	return khv_run_parse(argc, argv, config, help);
 }
 
-#define PARSE(...) parse(&config, &help, __VA_ARGS__, NULL)
+#define PARSE(...) parse(&config, &help, __VA_ARGS__, (const char *)NULL)
 
 static void test_accepted(void)
 {
@@ -81,7 +81,7 @@ static void test_refused(void)
 	struct khv_pc_config config;
 	bool help;
 
-	ok(PARSE(NULL) == KHV_USAGE && tap_error_has("--kernel FILE"), "no kernel");
+	ok(PARSE((const char *)NULL) == KHV_USAGE && tap_error_has("--kernel FILE"), "no kernel");
 	ok(PARSE("--kernel") == KHV_USAGE && tap_error_has("needs an argument"), "no argument");
 	ok(PARSE("--kernel", "k", "--disk", "d") == KHV_USAGE && tap_error_has("--disk"),
 	   "unknown option");
