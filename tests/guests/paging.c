@@ -192,6 +192,30 @@ static void test_user_mode(void)
 	guest_test(0, guest_user_mode);
 }
 
+/* Some processors check who may touch debug registers only after a hypervisor's intercept. */
+static void user_debug_registers(void)
+{
+	user_vector[0] = GUEST_TRY("movq %%db0, %%rax", : : : "rax", "r11", "memory");
+	user_vector[1] = GUEST_TRY("movq %%db7, %%rax", : : : "rax", "r11", "memory");
+	user_vector[2] = GUEST_TRY("movq %%rax, %%db0", : : "a"(0) : "r11", "memory");
+	user_vector[3] = GUEST_TRY("movq %%rax, %%db7", : : "a"(0x400) : "r11", "memory");
+	asm volatile("int $0x80");
+}
+
+static void guest_user_debug_registers(void)
+{
+	int i;
+
+	guest_user(user_debug_registers);
+	for (i = 0; i < 4; i++)
+		GUEST_EQ(user_vector[i], 13);
+}
+
+static void test_user_debug_registers(void)
+{
+	guest_test(0, guest_user_debug_registers);
+}
+
 /* A supervisor on user pages. The program itself must not be one of them then. */
 static void guest_smep_smap(void)
 {
@@ -230,6 +254,7 @@ static const struct ksft_test tests[] = {
 	{ "pages_1g", test_1g },
 	{ "permissions", test_permissions },
 	{ "user_mode", test_user_mode },
+	{ "user_debug_registers", test_user_debug_registers },
 	{ "smep_smap", test_smep_smap },
 };
 

@@ -260,10 +260,11 @@ static void test_shutdown(void)
 static void test_invalid_state(void)
 {
 	struct vcpu *vcpu = start(guest_count);
-	struct kvm_sregs sregs;
+	struct kvm_sregs good, sregs;
 	int ret;
 
-	vcpu_get_sregs(vcpu, &sregs);
+	vcpu_get_sregs(vcpu, &good);
+	sregs = good;
 	sregs.cs.type = 1;
 	ret = try_ioctl(vcpu->fd, KVM_SET_SREGS, &sregs);
 	if (ret)
@@ -277,6 +278,11 @@ static void test_invalid_state(void)
 	EXPECT(vcpu->run->exit_reason == KVM_EXIT_FAIL_ENTRY ||
 	       vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR ||
 	       vcpu->run->exit_reason == KVM_EXIT_SHUTDOWN, "%u", vcpu->run->exit_reason);
+	if (vcpu->run->exit_reason != KVM_EXIT_FAIL_ENTRY)
+		return;
+	/* It is the client's to mend, and then the guest runs. */
+	vcpu_set_sregs(vcpu, &good);
+	EXPECT_EQ(try_run(vcpu), -EINTR);
 }
 
 static void guest_phaddw_mmio(void)
