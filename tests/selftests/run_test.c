@@ -282,6 +282,7 @@ static void test_invalid_state(void)
 		return;
 	/* It is the client's to mend, and then the guest runs. */
 	vcpu_set_sregs(vcpu, &good);
+	timer_start(SIGUSR1, 200);
 	EXPECT_EQ(try_run(vcpu), -EINTR);
 }
 
