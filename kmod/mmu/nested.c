@@ -198,9 +198,9 @@ static int leaf_level(const struct khv_mmu *mmu, const struct fault *f)
 {
 	if (f->page.level == 1 || (f->exec && mmu->nx_large))
 		return 1;
-	if (f->page.level == 3 && khv_caps.ept_1g && slot_fits(f, 3))
+	if (f->page.level == 3 && khv_caps.leaf_1g && slot_fits(f, 3))
 		return 3;
-	return khv_caps.ept_2m && slot_fits(f, 2) ? 2 : 1;
+	return khv_caps.leaf_2m && slot_fits(f, 2) ? 2 : 1;
 }
 
 /* Make sure that an insertion finds the tables it needs. */
@@ -454,7 +454,7 @@ int khv_mmu_vm_init(struct khv_vm *vm)
 	r = khv_pt_init(&mmu->pt, &khv_ept_fmt);
 	if (r)
 		return r;
-	mmu->pt.accessed = khv_caps.ept_ad ? mmu->pt.fmt->accessed : 0;
+	mmu->pt.accessed = khv_caps.nested_ad ? mmu->pt.fmt->accessed : 0;
 	mmu->root = __pa(mmu->pt.root);
 	mmu->levels = KHV_PT_LEVELS;
 	mmu->leaf_bits = khv_caps.nested_memtype | mmu->pt.fmt->cached;

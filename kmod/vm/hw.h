@@ -124,8 +124,7 @@ extern const struct khv_hw_ops khv_vmx_ops;
 struct khv_hw_caps {
 	bool nested_paging;
 	/* Leaf sizes and A/D bits of nested tables. */
-	bool ept_1g, ept_2m, ept_ad, ept_exec_only;
-	bool ept_5level;
+	bool leaf_1g, leaf_2m, nested_ad;
 	bool tsc_scaling;
 	bool invpcid, rdtscp, xsaves, umip_emulated;
 	u8 nested_memtype;		/* bits that make a nested leaf write-back */

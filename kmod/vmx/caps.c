@@ -152,10 +152,9 @@ static int check_ept(void)
 		return -EOPNOTSUPP;
 	}
 	khv_caps.nested_paging = true;
-	khv_caps.ept_2m = cap & VMX_EPT_2MB_PAGE_BIT;
-	khv_caps.ept_1g = cap & VMX_EPT_1GB_PAGE_BIT;
-	khv_caps.ept_ad = cap & VMX_EPT_AD_BIT;
-	khv_caps.ept_exec_only = cap & VMX_EPT_EXECUTE_ONLY_BIT;
+	khv_caps.leaf_2m = cap & VMX_EPT_2MB_PAGE_BIT;
+	khv_caps.leaf_1g = cap & VMX_EPT_1GB_PAGE_BIT;
+	khv_caps.nested_ad = cap & VMX_EPT_AD_BIT;
 	khv_caps.nested_memtype = VMX_EPTP_MT_WB << VMX_EPT_MT_EPTE_SHIFT;
 	return 0;
 }

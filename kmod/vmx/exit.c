@@ -5,7 +5,6 @@
  *
  * Each case calls the code that knows the guest's side; no logic lives here.
  */
-#include <linux/kvm_para.h>
 #include <asm/trapnr.h>
 #include <uapi/asm/debugreg.h>
 
@@ -13,6 +12,7 @@
 #include "vm/vm.h"
 #include "vmx/vmx.h"
 #include "x86/emulate.h"
+#include "x86/intercept.h"
 #include "x86/regs_inline.h"
 
 /* Exit qualification of EPT violations ("SDM, Exit Qualification for EPT Violations"). */
@@ -23,7 +23,6 @@
 
 /* "SDM, Exit Qualification for Debug Exceptions": laid out as DR6. */
 #define DR6_GENERAL_DETECT	BIT(13)
-#define DR7_GENERAL_DETECT	BIT(13)
 #define DB_QUAL_DR6		(DR_TRAP_BITS | DR_STEP | DR_SWITCH | DR6_GENERAL_DETECT)
 
 static int fast_exception(struct khv_vcpu *vcpu)
@@ -176,15 +175,8 @@ static int handle_ept_violation(struct khv_vcpu *vcpu)
 	r = khv_mmu_fault(vcpu, x->gpa, access);
 	if (r != KHV_FAULT_EMULATE)
 		return r;
-	if (vcpu->events.active.kind != KHV_EVENT_NONE) {
-		/* An event whose delivery touches a device: there is no instruction to emulate. */
-		u64 data[] = { vcpu->events.active.vector, x->reason, x->qual, x->gpa };
-
-		return khv_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV,
-					  ARRAY_SIZE(data), data);
-	}
 	khv_vmx_prefetch(vcpu);
-	return khv_emulate_insn(vcpu, x->gpa);
+	return khv_intercept_mmio(vcpu, x->gpa, x->reason, x->qual);
 }
 
 static int handle_io(struct khv_vcpu *vcpu)
@@ -196,127 +188,28 @@ static int handle_io(struct khv_vcpu *vcpu)
 	return khv_emulate_pio(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3));
 }
 
-/* Finish an instruction that either worked or earned a #GP. */
-static int gp_or_skip(struct khv_vcpu *vcpu, int fault)
-{
-	if (fault)
-		khv_queue_gp(vcpu);
-	else
-		khv_vmx_skip_insn(vcpu);
-	return RESUME_GUEST;
-}
-
-static int undefined(struct khv_vcpu *vcpu)
-{
-	khv_queue_ud(vcpu);
-	return RESUME_GUEST;
-}
-
-static int write_cr(struct khv_vcpu *vcpu, unsigned int cr, u64 val)
-{
-	if (!khv_64bit_code(vcpu))
-		val = (u32)val;
-	switch (cr) {
-	case 0:
-		return khv_write_cr0(vcpu, val);
-	case 3:
-		return khv_write_cr3(vcpu, val);
-	default:
-		return khv_write_cr4(vcpu, val);
-	}
-}
-
-static int handle_cr8_write(struct khv_vcpu *vcpu, u64 val)
-{
-	u64 old = khv_read_cr8(vcpu);
-	int r = gp_or_skip(vcpu, khv_write_cr8(vcpu, val));
-
-	/* A client's own local APIC may wait for a lower priority. */
-	if (vcpu->lapic || khv_read_cr8(vcpu) >= old)
-		return r;
-	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
-	return EXIT_TO_USER;
-}
-
 static int handle_cr(struct khv_vcpu *vcpu)
 {
 	u64 qual = to_vmx(vcpu)->exit.qual;
 	unsigned int cr = qual & 15, gpr = (qual >> 8) & 15;
-	u64 cr0;
 
 	switch ((qual >> 4) & 3) {
-	case 0:		/* MOV to CR */
-		if (cr == 8)
-			return handle_cr8_write(vcpu, khv_gpr(vcpu, gpr));
-		return gp_or_skip(vcpu, write_cr(vcpu, cr, khv_gpr(vcpu, gpr)));
-	case 1:		/* MOV from CR: only CR8 exits */
-		khv_set_gpr(vcpu, gpr, cr == 3 ? khv_cr3(vcpu) : khv_read_cr8(vcpu));
-		return gp_or_skip(vcpu, 0);
-	case 2:		/* CLTS */
-		return gp_or_skip(vcpu, khv_write_cr0(vcpu, khv_cr0(vcpu) & ~(u64)X86_CR0_TS));
-	default:	/* LMSW loads the low four bits and cannot clear PE */
-		cr0 = (khv_cr0(vcpu) & ~0xeULL) | ((qual >> 16) & 15);
-		return gp_or_skip(vcpu, khv_write_cr0(vcpu, cr0));
+	case 0:
+		return khv_intercept_mov_to_cr(vcpu, cr, gpr);
+	case 1:
+		return khv_intercept_mov_from_cr(vcpu, cr, gpr);
+	case 2:
+		return khv_intercept_clts(vcpu);
+	default:
+		return khv_intercept_lmsw(vcpu, qual >> 16);
 	}
 }
 
-/*
- * This exit comes before the processor's own checks of CR4.DE, CPL and DR7.GD
- * ("SDM, Relative Priority of Faults and VM Exits").
- */
 static int handle_dr(struct khv_vcpu *vcpu)
 {
-	u64 qual = to_vmx(vcpu)->exit.qual, val;
-	unsigned int dr = qual & 7, gpr = (qual >> 8) & 15;
-	int r = khv_read_dr(vcpu, dr, &val);
+	u64 qual = to_vmx(vcpu)->exit.qual;
 
-	if (r)
-		return undefined(vcpu);
-	if (khv_vmx_get_cpl(vcpu))
-		return gp_or_skip(vcpu, 1);
-	if (unlikely(vcpu->regs.dr7 & DR7_GENERAL_DETECT)) {
-		khv_queue_db(vcpu, DR6_GENERAL_DETECT);
-		return RESUME_GUEST;
-	}
-	if (qual & BIT(4)) {
-		khv_set_gpr(vcpu, gpr, val);
-	} else {
-		val = khv_gpr(vcpu, gpr);
-		r = khv_write_dr(vcpu, dr, khv_64bit_code(vcpu) ? val : (u32)val);
-	}
-	return gp_or_skip(vcpu, r);
-}
-
-static int handle_xsetbv(struct khv_vcpu *vcpu)
-{
-	u64 val = (u32)vcpu->regs.gpr[KHV_RAX] | vcpu->regs.gpr[KHV_RDX] << 32;
-
-	/* Not every VMX below khv checks CPL before this exit. */
-	return gp_or_skip(vcpu, khv_vmx_get_cpl(vcpu) || (u32)vcpu->regs.gpr[KHV_RCX] ||
-				khv_write_xcr0(vcpu, val));
-}
-
-static int handle_hypercall(struct khv_vcpu *vcpu)
-{
-	vcpu->regs.gpr[KHV_RAX] = khv_vmx_get_cpl(vcpu) ? -(u64)KVM_EPERM : -(u64)KVM_ENOSYS;
-	return gp_or_skip(vcpu, 0);
-}
-
-static int handle_hlt(struct khv_vcpu *vcpu)
-{
-	khv_vmx_skip_insn(vcpu);
-	if (vcpu->lapic) {
-		vcpu->mp_state = KVM_MP_STATE_HALTED;
-		return RESUME_GUEST;
-	}
-	vcpu->run->exit_reason = KVM_EXIT_HLT;
-	return EXIT_TO_USER;
-}
-
-static int handle_triple_fault(struct khv_vcpu *vcpu)
-{
-	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	return EXIT_TO_USER;
+	return khv_intercept_mov_dr(vcpu, qual & 7, (qual >> 8) & 15, qual & BIT(4));
 }
 
 int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
@@ -337,23 +230,23 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 	case EXIT_REASON_MSR_WRITE:
 		return khv_msr_emulate_write(vcpu);
 	case EXIT_REASON_HLT:
-		return handle_hlt(vcpu);
+		return khv_intercept_hlt(vcpu);
 	case EXIT_REASON_CR_ACCESS:
 		return handle_cr(vcpu);
 	case EXIT_REASON_DR_ACCESS:
 		return handle_dr(vcpu);
 	case EXIT_REASON_XSETBV:
-		return handle_xsetbv(vcpu);
+		return khv_intercept_xsetbv(vcpu);
 	case EXIT_REASON_VMCALL:
-		return handle_hypercall(vcpu);
+		return khv_intercept_hypercall(vcpu);
 	case EXIT_REASON_RDPMC:
-		return gp_or_skip(vcpu, 1);
+		return khv_intercept_done(vcpu, 1);
 	case EXIT_REASON_INVD:
 	case EXIT_REASON_WBINVD:
 		/* Guest memory is write-back and coherent: nothing to do. */
-		return gp_or_skip(vcpu, 0);
+		return khv_intercept_done(vcpu, 0);
 	case EXIT_REASON_TRIPLE_FAULT:
-		return handle_triple_fault(vcpu);
+		return khv_intercept_shutdown(vcpu);
 	case EXIT_REASON_MWAIT_INSTRUCTION:
 	case EXIT_REASON_MONITOR_INSTRUCTION:
 	case EXIT_REASON_VMCLEAR:
@@ -369,7 +262,7 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 	case EXIT_REASON_INVVPID:
 	case EXIT_REASON_VMFUNC:
 	case EXIT_REASON_ENCLS:
-		return undefined(vcpu);
+		return khv_intercept_undefined(vcpu);
 	default:
 		return unexpected(vcpu);
 	}

@@ -58,7 +58,7 @@ static void setup_controls(struct khv_vcpu *vcpu)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u64 eptp = vcpu->vm->mmu.root | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 
-	if (khv_caps.ept_ad)
+	if (khv_caps.nested_ad)
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;
 	vmx->cpu_ctl = vmx_caps.cpu;
 	vmx->cpu2_ctl = vmx_caps.cpu2;

@@ -62,7 +62,7 @@ static int vmx_init(void)
 		return r;
 	}
 	pr_info("VMX, %s ownership, EPT with %s leaves%s\n", khv_vmxon_mode_name(),
-		khv_caps.ept_1g ? "4K, 2M and 1G" : khv_caps.ept_2m ? "4K and 2M" : "4K",
+		khv_caps.leaf_1g ? "4K, 2M and 1G" : khv_caps.leaf_2m ? "4K and 2M" : "4K",
 		vmx_caps.vpid ? ", VPID" : "");
 	return 0;
 }
