@@ -21,6 +21,8 @@ GUEST_BLOB(real_irq);
 GUEST_BLOB(real_big);
 GUEST_BLOB(real_to_long);
 GUEST_BLOB(prot_flat);
+GUEST_BLOB(prot_nothing);
+GUEST_BLOB(prot_to_real);
 GUEST_BLOB(prot_paging);
 GUEST_BLOB(prot_pae);
 extern const uint8_t prot_int[], prot_ud[];
@@ -41,20 +43,70 @@ static void run_to_end(struct vcpu *vcpu, struct kvm_regs *regs)
 	vcpu_get_regs(vcpu, regs);
 }
 
-static void run_real(struct blob code, struct kvm_regs *regs)
+static struct vcpu *create_real(unsigned int flags, struct blob code)
 {
-	struct vcpu *vcpu = create(0);
+	struct vcpu *vcpu;
 
+	if (!host_runs_real_mode())
+		ksft_skip("this processor runs no real mode: it is no unrestricted guest");
+	vcpu = create(flags);
 	vcpu_real_mode(vcpu, REAL_SEGMENT, code);
-	run_to_end(vcpu, regs);
+	return vcpu;
 }
 
-static void test_real_basic(void)
+static void run_real(struct blob code, struct kvm_regs *regs)
+{
+	run_to_end(create_real(0, code), regs);
+}
+
+/* 32-bit code runs where it is linked. */
+static void start_protected(struct vcpu *vcpu, const void *code)
+{
+	uintptr_t page = (uintptr_t)prot_flat_start & -PAGE_SIZE;
+
+	memcpy(vcpu->vm->ram + page, (void *)page, 2 * PAGE_SIZE);
+	vcpu_protected_mode(vcpu, (uintptr_t)code, 0x90000);
+}
+
+/* Where the processor cannot, the client is told so, and can go another way. */
+static void test_real_entry(void)
 {
 	struct vcpu *vcpu = create(0);
 	struct kvm_regs regs;
 
 	vcpu_real_mode(vcpu, REAL_SEGMENT, BLOB(real_basic));
+	if (host_runs_real_mode()) {
+		run_to_end(vcpu, &regs);
+		return;
+	}
+	ASSERT_EQ(try_run(vcpu), 0);
+	vcpu_expect_exit(vcpu, KVM_EXIT_INTERNAL_ERROR);
+	start_protected(vcpu, prot_nothing_start);
+	run_to_end(vcpu, &regs);
+	EXPECT_EQ(regs.rax, 0x77);
+}
+
+/* 32-bit code that leaves protected mode comes as far as the processor goes. */
+static void test_real_from_protected(void)
+{
+	struct vcpu *vcpu = create(0);
+	struct kvm_regs regs;
+
+	start_protected(vcpu, prot_to_real_start);
+	if (!host_runs_real_mode()) {
+		ASSERT_EQ(try_run(vcpu), 0);
+		vcpu_expect_exit(vcpu, KVM_EXIT_INTERNAL_ERROR);
+		return;
+	}
+	run_to_end(vcpu, &regs);
+	EXPECT_EQ(regs.rax, 0x77);
+}
+
+static void test_real_basic(void)
+{
+	struct vcpu *vcpu = create_real(0, BLOB(real_basic));
+	struct kvm_regs regs;
+
 	run_to_end(vcpu, &regs);
 	EXPECT_EQ(regs.rax, 42 + 0x300);
 	EXPECT_EQ(regs.rsp, 0xfff0);
@@ -85,7 +137,7 @@ static void test_real_faults(void)
 
 static void test_real_irq(void)
 {
-	struct vcpu *vcpu = create(VM_IRQCHIP);
+	struct vcpu *vcpu = create_real(VM_IRQCHIP, BLOB(real_irq));
 	struct kvm_lapic_state lapic;
 	const uint32_t extint = 0x700;
 	struct kvm_regs regs;
@@ -94,7 +146,6 @@ static void test_real_irq(void)
 	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_LAPIC, &lapic), 0);
 	memcpy(lapic.regs + 0x350, &extint, sizeof(extint));
 	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_SET_LAPIC, &lapic), 0);
-	vcpu_real_mode(vcpu, REAL_SEGMENT, BLOB(real_irq));
 	run_to_end(vcpu, &regs);
 	vm_irq_line(vcpu->vm, 4, 1);
 	run_to_end(vcpu, &regs);
@@ -103,10 +154,9 @@ static void test_real_irq(void)
 
 static void test_real_big_segments(void)
 {
-	struct vcpu *vcpu = create(0);
+	struct vcpu *vcpu = create_real(0, BLOB(real_big));
 	struct kvm_regs regs;
 
-	vcpu_real_mode(vcpu, REAL_SEGMENT, BLOB(real_big));
 	run_to_end(vcpu, &regs);
 	EXPECT_EQ(regs.rax, 0x12345678);
 	EXPECT_EQ(*(uint32_t *)(vcpu->vm->ram + 0x300000), 0x12345678);
@@ -114,14 +164,13 @@ static void test_real_big_segments(void)
 
 static void test_real_to_long(void)
 {
-	struct vcpu *vcpu = create(0);
+	struct vcpu *vcpu = create_real(0, BLOB(real_to_long));
 	uint64_t *table = (uint64_t *)(vcpu->vm->ram + TABLES);
 	struct kvm_regs regs;
 
 	table[0] = (TABLES + 0x1000) | 3;
 	table[512] = (TABLES + 0x2000) | 3;
 	table[1024] = 0x83;		/* 2 MiB, one to one */
-	vcpu_real_mode(vcpu, REAL_SEGMENT, BLOB(real_to_long));
 	vcpu_get_regs(vcpu, &regs);
 	regs.rbx = TABLES;
 	vcpu_set_regs(vcpu, &regs);
@@ -138,14 +187,11 @@ static void set_gate32(struct vm *vm, unsigned int vector, const void *handler)
 	memcpy(vm->ram + IDT32 + 8 * vector, &gate, sizeof(gate));
 }
 
-/* 32-bit code runs where it is linked. */
 static struct vcpu *create_protected(const void *code)
 {
 	struct vcpu *vcpu = create(0);
-	uintptr_t page = (uintptr_t)prot_flat_start & -PAGE_SIZE;
 
-	memcpy(vcpu->vm->ram + page, (void *)page, 2 * PAGE_SIZE);
-	vcpu_protected_mode(vcpu, (uintptr_t)code, 0x90000);
+	start_protected(vcpu, code);
 	return vcpu;
 }
 
@@ -209,6 +255,8 @@ static void test_paging_pae(void)
 }
 
 static const struct ksft_test tests[] = {
+	{ "real_entry", test_real_entry },
+	{ "real_from_protected", test_real_from_protected },
 	{ "real_basic", test_real_basic },
 	{ "real_interrupt", test_real_interrupt },
 	{ "real_faults", test_real_faults },

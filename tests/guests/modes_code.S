@@ -224,6 +224,18 @@
 3:
 	end	prot_flat
 
+	begin	prot_nothing
+	movl	$0x77, %eax
+	end	prot_nothing
+
+/* Goes on with the segments it has, as their descriptors stay. */
+	begin	prot_to_real
+	movl	%cr0, %eax
+	andb	$~CR0_PE, %al
+	movl	%eax, %cr0
+	movl	$0x77, %eax
+	end	prot_to_real
+
 /* EBX: a page directory with 4 MiB entries that the test made. */
 	begin	prot_paging
 	movl	%cr4, %eax

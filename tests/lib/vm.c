@@ -7,6 +7,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -48,6 +49,29 @@ bool host_is_tcg(void)
 
 	__cpuid(0x40000000, r[0], r[1], r[2], r[3]);
 	return !memcmp(&r[1], "TCGTCGTCGTCG", 12);
+}
+
+/* Whether the first line of @file that begins with @key has @word in it. */
+static bool file_says(const char *file, const char *key, const char *word)
+{
+	char line[4096], *found = NULL;
+	FILE *f = fopen(file, "r");
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			found = line;
+	fclose(f);
+	return found && strstr(found, word);
+}
+
+bool host_runs_real_mode(void)
+{
+	if (strcmp(ksft_device, "/dev/khv") || !file_says("/proc/cpuinfo", "vmx flags", ""))
+		return true;
+	return file_says("/proc/cpuinfo", "vmx flags", "unrestricted_guest") &&
+	       !file_says("/sys/module/khv/parameters/nested_paging", "N", "");
 }
 
 int dev_open(void)

@@ -66,6 +66,13 @@ void *memory_map(size_t size, bool huge);
  */
 bool host_is_tcg(void);
 
+/*
+ * Whether the device under test runs guests in real mode. VMX does so only as an
+ * unrestricted guest, which takes nested paging; khv refuses it otherwise, where
+ * KVM emulates every instruction.
+ */
+bool host_runs_real_mode(void);
+
 int dev_open(void);
 int dev_check_extension(int dev, long capability);
 

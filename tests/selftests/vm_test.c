@@ -18,12 +18,13 @@
 #include "ksft.h"
 
 #define PORT	0x6e0
+#define CODE	0x10000
 
-/* Real mode: writes to PORT for ever. */
+/* 32-bit code, as not every processor runs real mode: writes to PORT for ever. */
 GUEST_BLOB(writes);
 GUEST_BLOB(spins);
 asm("	.section .rodata\n"
-	"	.code16\n"
+	"	.code32\n"
 	"writes_start:\n"
 	"	movw $0x6e0, %dx\n"
 	"1:	outb %al, %dx\n"
@@ -40,7 +41,8 @@ static struct vcpu *small_vm(struct blob code)
 {
 	struct vcpu *vcpu = vcpu_create(vm_create(KiB(128), 0), 0);
 
-	vcpu_real_mode(vcpu, 0x1000, code);
+	memcpy(vcpu->vm->ram + CODE, code.start, code.size);
+	vcpu_protected_mode(vcpu, CODE, CODE);
 	return vcpu;
 }
 
