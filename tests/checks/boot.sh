@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# An unmodified Debian kernel as a guest, VMX kept on while the VM exists.
+# Unmodified kernels as guests of the host $CPU.
 . "$TOP/tests/checks/guest-lib.sh"
-guest_boot "Debian 6.1 guest, exclusive" debian-6.1 --cpu intel --module-args vmx_mode=exclusive
+guest_boot "small guest" small --cpu "$CPU" --timeout 1200
+guest_boot "Debian 6.1 guest" debian-6.1 --cpu "$CPU" --timeout 1200

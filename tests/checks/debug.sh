@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# On the kernel with KASAN, lockdep and kmemleak: the KUnit modules, and the
-# selftests that create, change and destroy VMs. Any complaint of the kernel
-# makes the testbed's status 125.
-. "$TOP/tests/checks/kunit-lib.sh"
+# On the kernel with KASAN, lockdep and kmemleak of the host $CPU: a Linux guest,
+# the selftests and tiny guests; in Bochs, which takes its time, the selftests that
+# create, change and destroy VMs. Any complaint of the kernel makes the testbed's
+# status 125.
 . "$TOP/tests/checks/programs-lib.sh"
-kunit_run debug
-programs_run '[mv]*_test' --kernel debug --timeout 3000
+. "$TOP/tests/checks/guest-lib.sh"
+
+case $CPU in
+intel*)
+	programs_run '[mv]*_test' --cpu "$CPU" --kernel debug --timeout 3000
+	;;
+amd*)
+	guest_boot "small guest" small --cpu "$CPU" --kernel debug --smp 2 --timeout 1200
+	programs_run '*' --cpu "$CPU" --kernel debug --smp 2 --timeout 3000
+	;;
+esac

@@ -9,7 +9,7 @@ programs_run()
 	local pattern=$1 status name ended
 
 	shift
-	"$RUN" --cpu intel "$@" -- sh -c '
+	"$RUN" "$@" -- sh -c '
 		for t in /tests/$1; do
 			[ -f "$t" ] || continue
 			echo "@@ begin $(basename "$t")"
