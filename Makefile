@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 DKMS_SRC = $(DESTDIR)/usr/src/khv-$(VERSION)
 
 .PHONY: all modules tool install modules_install dkms-install demo check style bench \
-	clean modules_clean help
+	lines clean modules_clean help
 
 all: modules tool
 
@@ -39,8 +39,9 @@ dkms-install:
 	find $(DKMS_SRC) \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '*.cmd' \) -delete
 	$(if $(DESTDIR),,dkms install --force -m khv -v $(VERSION))
 
+# Not from the environment, where some distributions have a CPU for other uses.
 demo:
-	@tests/demo
+	@tests/demo $(if $(findstring command,$(origin CPU)),$(CPU))
 
 check:
 	@tests/check $(SUITES)
@@ -50,6 +51,9 @@ style:
 
 bench:
 	@tests/testbed/run --cpu intel --kvm -- bench-exits
+
+lines:
+	@tests/lines
 
 clean: modules_clean
 	$(MAKE) -C tools clean
@@ -69,10 +73,12 @@ help:
 	@echo '  make install          install both (DESTDIR=, PREFIX=/usr/local)'
 	@echo '  make dkms-install     let DKMS build and install the module for every kernel'
 	@echo '  make demo             boot a Debian kernel as a guest, on this machine if it has'
-	@echo '                        VT-x, otherwise on an emulated one'
-	@echo '  make check            all tests; SUITES="kunit selftests" runs some'
+	@echo '                        VT-x or SVM, otherwise on an emulated AMD host; on another'
+	@echo '                        with CPU=intel, intel-noept or amd-nonpt'
+	@echo '  make check            all tests; SUITES="kunit selftests-amd" runs some'
 	@echo '  make style            checkpatch, sparse, clang-format, cppcheck'
 	@echo '  make bench            exit costs of khv and of KVM, in instructions'
+	@echo '  make lines            lines of code, comment and blank per folder'
 	@echo '  make clean            remove what was built here'
 	@echo
 	@echo 'demo, check, style and bench install the Debian packages that they need.'
