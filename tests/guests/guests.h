@@ -14,11 +14,15 @@ extern const struct ksft_suite interrupts_suite;
 extern const struct ksft_suite memory_suite;
 extern const struct ksft_suite mmio_suite;
 extern const struct ksft_suite modes_suite;
+extern const struct ksft_suite pagetables_suite;
 extern const struct ksft_suite paging_suite;
 extern const struct ksft_suite replay_suite;
 extern const struct ksft_suite strio_suite;
 extern const struct ksft_suite time_suite;
 extern const struct ksft_suite timers_suite;
 extern const struct ksft_suite xstate_suite;
+
+/* In a guest: runs @function in user mode; it ends with INT 0x80. Of paging.c. */
+void guest_user(void (*function)(void));
 
 #endif

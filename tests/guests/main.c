@@ -7,6 +7,7 @@
 static const struct ksft_suite *const suites[] = {
 	&modes_suite,
 	&paging_suite,
+	&pagetables_suite,
 	&exceptions_suite,
 	&strio_suite,
 	&mmio_suite,

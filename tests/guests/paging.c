@@ -139,8 +139,7 @@ static void leave_user(struct guest_frame *frame)
 
 static uint8_t user_stack[4096] __aligned(16);
 
-/* Runs @function in user mode; it ends with INT 0x80. */
-static void guest_user(void (*function)(void))
+void guest_user(void (*function)(void))
 {
 	uint8_t *stack = user_stack + sizeof(user_stack);
 
