@@ -24,8 +24,22 @@
  */
 #define KHV_IOCTL_MAGIC	0xD6
 
-/* KVM_CHECK_EXTENSION numbers of khv's own features begin here. None yet. */
+/* KVM_CHECK_EXTENSION numbers of khv's own features begin here. */
 #define KHV_CAP_BASE	0x6b687600
+
+/*
+ * 1 where guests cannot run real mode (CR0.PE clear): the processor has no
+ * unrestricted guest, or nested_paging=0 leaves it unused. Protected mode runs,
+ * with and without paging. So does all else.
+ */
+#define KHV_CAP_NO_REAL_MODE	(KHV_CAP_BASE + 0)
+
+/*
+ * What KVM_RUN reports when a guest is in real mode there: KVM_EXIT_INTERNAL_ERROR
+ * with suberror KVM_INTERNAL_ERROR_EMULATION and this as the only word of data.
+ * The vCPU runs again once its registers say something else.
+ */
+#define KHV_ERROR_REAL_MODE	0x6b687600
 
 /*
  * What is implemented, as initializers of arrays with one element X(number)
