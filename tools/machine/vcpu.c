@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../uapi/khv.h"
 #include "khv.h"
 #include "machine/vcpu.h"
 
@@ -77,6 +78,13 @@ static void handle_internal_error(struct khv_vcpu *vcpu)
 	const struct kvm_run *run = vcpu->run;
 	unsigned int n = run->internal.ndata;
 
+	if (n == 1 && run->internal.data[0] == KHV_ERROR_REAL_MODE) {
+		khv_fail("run", "the guest", "with --append, keep Linux from it: no reboot=bios",
+			 "it went to real mode, which %s cannot run on this processor",
+			 vcpu->vm->accel);
+		fail(vcpu, KHV_STOP_FAILURE);
+		return;
+	}
 	khv_fail("run", "the guest", "this is a limit or a defect of the hypervisor",
 		 "%s reports internal error %u", vcpu->vm->accel, run->internal.suberror);
 	if (n > ARRAY_SIZE(run->internal.data))

@@ -107,14 +107,64 @@ static void test_cpu(void)
 	SYSTEM(exam.cpu.vmx = false, "cpu", KHV_BAD, "VT-x", "no virtualization");
 	SYSTEM(exam.cpu.vmx = false; exam.cpu.guest = true, "cpu", KHV_BAD, "nested",
 	       "no virtualization in a virtual machine");
-	SYSTEM(exam.cpu.vmx = false; exam.cpu.svm = true, "cpu", KHV_BAD, "SVM", "AMD");
 	SYSTEM(put("proc/cpuinfo", "flags\t: fpu ept\n"), "firmware", KHV_BAD, "VT-x",
 	       "VMX locked off, as the kernel saw it");
-	SYSTEM(put("proc/cpuinfo", "flags\t: vmx ept\nvmx flags\t: vnmi ept\n"), "vmx", KHV_BAD,
+	SYSTEM(put("proc/cpuinfo", "flags\t: vmx ept\nvmx flags\t: vnmi ept\n"), "vmx", KHV_NOTE,
 	       "lacks unrestricted guest", "no unrestricted guest");
-	SYSTEM(put("proc/cpuinfo", "flags\t: vmx\nvmx flags\t: eptx\n"), "vmx", KHV_BAD,
+	SYSTEM(put("proc/cpuinfo", "flags\t: vmx\nvmx flags\t: vnmi eptx\n"), "vmx", KHV_NOTE,
 	       "lacks EPT and unrestricted guest", "neither");
+	SYSTEM(put("proc/cpuinfo", "flags\t: vmx\nvmx flags\t: ept unrestricted_guest\n"), "vmx",
+	       KHV_BAD, "virtual NMIs", "no virtual NMIs");
+	SYSTEM(put("sys/module/khv/parameters/nested_paging", "N\n"), "vmx", KHV_NOTE,
+	       "nested_paging=0", "EPT switched off");
+	SYSTEM(put("sys/module/khv/parameters/nested_paging", "Y\n"), "vmx", KHV_GOOD, "EPT",
+	       "EPT left on");
 	SYSTEM(put("proc/cpuinfo", "flags\t: vmx ept fred\n"), "fred", KHV_BAD, "fred=off", "FRED");
+}
+
+static void amd(const char *flags)
+{
+	exam.cpu = (struct khv_cpu_facts){ .svm = true, .vendor = "AuthenticAMD" };
+	put("proc/cpuinfo", flags);
+}
+
+static void test_amd(void)
+{
+	static const char all[] = "flags\t: fpu svm npt\n";
+
+	SYSTEM(amd(all), "cpu", KHV_GOOD, "SVM", "AMD with SVM");
+	SYSTEM(amd(all), "firmware", KHV_GOOD, "enabled", "firmware enabled SVM");
+	SYSTEM(amd("flags\t: fpu npt\n"), "firmware", KHV_BAD, "AMD-V",
+	       "SVM switched off, as the kernel saw it");
+	SYSTEM(amd(all), "svm", KHV_GOOD, "nested paging", "nested paging");
+	SYSTEM(amd("flags\t: svm npt_not\n"), "svm", KHV_NOTE, "shadow", "no nested paging");
+	SYSTEM(amd(all); put("sys/module/khv/parameters/nested_paging", "N\n"), "svm", KHV_NOTE,
+	       "nested_paging=0", "nested paging switched off");
+	SYSTEM(amd(all); put("proc/modules", "kvm_amd 1 1 - Live 0x0\n"), "owner", KHV_BAD,
+	       "kvm_amd", "KVM in use on AMD");
+}
+
+/* VM_CR is far into the file; the MSR device answers reads at any number. */
+static void put_vm_cr(uint8_t value)
+{
+	char name[128];
+	int fd;
+
+	put("dev/cpu/0/msr", "");
+	snprintf(name, sizeof(name), "%s/dev/cpu/0/msr", dir);
+	fd = open(name, O_WRONLY);
+	if (fd < 0 || pwrite(fd, (uint64_t[]){ value }, 8, 0xc0010114) != 8)
+		abort();
+	close(fd);
+}
+
+static void test_vm_cr(void)
+{
+	static const char all[] = "flags\t: fpu svm npt\n";
+
+	SYSTEM(amd(all); put_vm_cr(0x10), "firmware", KHV_BAD, "AMD-V", "SVM disabled in the MSR");
+	SYSTEM(amd("flags\t: npt\n"); put_vm_cr(8), "firmware", KHV_GOOD, "0x8",
+	       "SVM enabled in the MSR");
 }
 
 /* The MSR device is read at the MSR's number, byte-wise in a file. */
@@ -245,6 +295,8 @@ int main(void)
 {
 	test_cpu();
 	test_feature_control();
+	test_amd();
+	test_vm_cr();
 	test_kernel();
 	test_owner();
 	test_module();
