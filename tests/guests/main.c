@@ -8,6 +8,7 @@ static const struct ksft_suite *const suites[] = {
 	&modes_suite,
 	&paging_suite,
 	&pagetables_suite,
+	&pagetables_edit_suite,
 	&exceptions_suite,
 	&strio_suite,
 	&mmio_suite,
