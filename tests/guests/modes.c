@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "guests.h"
+#include "khv.h"
 
 #define END_PORT	0x6e4
 #define REAL_SEGMENT	0x1000
@@ -68,19 +69,30 @@ static void start_protected(struct vcpu *vcpu, const void *code)
 	vcpu_protected_mode(vcpu, (uintptr_t)code, 0x90000);
 }
 
+static void run_refused(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	ASSERT_EQ(try_run(vcpu), 0);
+	vcpu_expect_exit(vcpu, KVM_EXIT_INTERNAL_ERROR);
+	EXPECT_EQ(run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
+	EXPECT_EQ(run->internal.ndata, 1);
+	EXPECT_EQ(run->internal.data[0], KHV_ERROR_REAL_MODE);
+}
+
 /* Where the processor cannot, the client is told so, and can go another way. */
 static void test_real_entry(void)
 {
 	struct vcpu *vcpu = create(0);
 	struct kvm_regs regs;
 
+	EXPECT_EQ(vm_check_extension(vcpu->vm, KHV_CAP_NO_REAL_MODE), !host_runs_real_mode());
 	vcpu_real_mode(vcpu, REAL_SEGMENT, BLOB(real_basic));
 	if (host_runs_real_mode()) {
 		run_to_end(vcpu, &regs);
 		return;
 	}
-	ASSERT_EQ(try_run(vcpu), 0);
-	vcpu_expect_exit(vcpu, KVM_EXIT_INTERNAL_ERROR);
+	run_refused(vcpu);
 	start_protected(vcpu, prot_nothing_start);
 	run_to_end(vcpu, &regs);
 	EXPECT_EQ(regs.rax, 0x77);
@@ -94,8 +106,7 @@ static void test_real_from_protected(void)
 
 	start_protected(vcpu, prot_to_real_start);
 	if (!host_runs_real_mode()) {
-		ASSERT_EQ(try_run(vcpu), 0);
-		vcpu_expect_exit(vcpu, KVM_EXIT_INTERNAL_ERROR);
+		run_refused(vcpu);
 		return;
 	}
 	run_to_end(vcpu, &regs);

@@ -14,7 +14,7 @@ OBJ := $(O)/.obj/$(notdir $(CURDIR))
 
 CC = $(CROSS_COMPILE)gcc
 CFLAGS = -O2 -std=gnu2x -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers \
-	 -D_GNU_SOURCE -I$(LIB) \
+	 -D_GNU_SOURCE -I$(LIB) -I$(LIB)/../../uapi \
 	 -fno-pie -mcmodel=small -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
 	 -fcf-protection=none -fno-omit-frame-pointer -fno-strict-aliasing \
 	 -fno-tree-loop-distribute-patterns

@@ -67,9 +67,9 @@ void *memory_map(size_t size, bool huge);
 bool host_is_tcg(void);
 
 /*
- * Whether the device under test runs guests in real mode. VMX does so only as an
- * unrestricted guest, which takes nested paging; khv refuses it otherwise, where
- * KVM emulates every instruction.
+ * Whether the device under test should run guests in real mode, judged by this host
+ * and not by what the device says. VMX does so only as an unrestricted guest, which
+ * takes nested paging; khv refuses it otherwise, where KVM emulates every instruction.
  */
 bool host_runs_real_mode(void);
 
