@@ -7,6 +7,7 @@
 . "$TOP/tests/checks/programs-lib.sh"
 . "$TOP/tests/checks/guest-lib.sh"
 
+TIME_FACTOR=5
 case $CPU in
 intel*)
 	programs_run '[mv]*_test' --cpu "$CPU" --kernel debug --timeout 3000
