@@ -14,6 +14,7 @@
 #include <asm/cpufeature.h>
 
 #include "host/host.h"
+#include "mmu/shadow.h"
 #include "vm/hw.h"
 #include "vm/ioctl.h"
 #include "x86/cpuid.h"
@@ -112,14 +113,19 @@ static int __init khv_init(void)
 	if (err)
 		goto err_cpuid;
 	khv_debugfs_init();
-	err = misc_register(&khv_device);
+	err = khv_shadow_shrinker_init();
 	if (err)
 		goto err_debugfs;
+	err = misc_register(&khv_device);
+	if (err)
+		goto err_shrinker;
 	register_kvm_alias();
 
 	pr_info("version " KHV_VERSION ", guests run on %s\n", khv_hw->name);
 	return 0;
 
+err_shrinker:
+	khv_shadow_shrinker_exit();
 err_debugfs:
 	khv_debugfs_exit();
 	khv_pvclock_exit();
@@ -135,6 +141,7 @@ static void __exit khv_exit(void)
 	if (kvm_device)
 		misc_deregister(&kvm_alias);
 	misc_deregister(&khv_device);
+	khv_shadow_shrinker_exit();
 	khv_debugfs_exit();
 	khv_pvclock_exit();
 	khv_cpuid_exit();

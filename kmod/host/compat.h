@@ -93,6 +93,40 @@
 /* 6.11 renames it for kernel code, as a warning that clients write it at any time. */
 #define immediate_exit__unsafe	immediate_exit
 
+/* Shrinkers are allocated since 6.7. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define khv_shrinker_register(id, count, scan) ({			\
+	struct shrinker *__s = kzalloc(sizeof(*__s), GFP_KERNEL);	\
+									\
+	if (__s) {							\
+		__s->count_objects = (count);				\
+		__s->scan_objects = (scan);				\
+		__s->seeks = DEFAULT_SEEKS;				\
+		if (register_shrinker(__s, (id))) {			\
+			kfree(__s);					\
+			__s = NULL;					\
+		}							\
+	}								\
+	__s;								\
+})
+#define khv_shrinker_unregister(s) do {					\
+	unregister_shrinker(s);						\
+	kfree(s);							\
+} while (0)
+#else
+#define khv_shrinker_register(id, count, scan) ({			\
+	struct shrinker *__s = shrinker_alloc(0, (id));			\
+									\
+	if (__s) {							\
+		__s->count_objects = (count);				\
+		__s->scan_objects = (scan);				\
+		shrinker_register(__s);					\
+	}								\
+	__s;								\
+})
+#define khv_shrinker_unregister(s)	shrinker_free(s)
+#endif
+
 /* FRED came with 6.9. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #define khv_host_fred()		cpu_feature_enabled(X86_FEATURE_FRED)

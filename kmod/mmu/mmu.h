@@ -18,6 +18,7 @@
 struct khv_vm;
 struct khv_vcpu;
 struct khv_memslot;
+struct khv_shadow;
 
 /* Access of a nested fault or a guest walk; the #PF error code's bits. */
 #define KHV_ACCESS_WRITE	BIT(1)
@@ -33,6 +34,7 @@ struct khv_memslot;
  * @pt: the tables
  * @root: host-physical address of the top table
  * @levels: of the tables
+ * @shadow: shadow paging's part (mmu/shadow.h); then @pt, @root and @levels are unused
  * @leaf_bits: memory type that every cached leaf gets
  * @nx_large: large leaves are not executable (X86_BUG_ITLB_MULTIHIT)
  * @invalidate_seq: raised at the end of every invalidation, under @lock
@@ -51,6 +53,7 @@ struct khv_mmu {
 	struct khv_pt pt;
 	hpa_t root;
 	int levels;
+	struct khv_shadow *shadow;
 	u64 leaf_bits;
 	bool nx_large;
 	unsigned long invalidate_seq;
@@ -62,6 +65,9 @@ struct khv_mmu {
 
 /* What handling a nested fault comes to, besides enum khv_result and -errno. */
 #define KHV_FAULT_EMULATE	3	/* an MMIO access: no memory there, or it is read-only */
+
+/* The module parameter nested_paging; vendors' probes heed it. */
+extern bool khv_nested_paging;
 
 /* After vm->srcu is initialised; from then on the notifier may be called. 0 or -errno. */
 int khv_mmu_vm_init(struct khv_vm *vm);
@@ -78,8 +84,8 @@ int khv_mmu_fault(struct khv_vcpu *vcpu, gpa_t gpa, u32 access);
 /*
  * Returns when no vCPU uses, or will use, a nested translation that was removed
  * from the tables before the call. Spins for the vCPUs that are in the guest,
- * which a kick makes leave. Any context in which interrupts are on, mmu.lock
- * not held.
+ * which a kick makes leave and which take no lock on their way out. Any context
+ * in which interrupts are on; shadow paging calls it under mmu.lock.
  */
 void khv_vm_flush_tlbs(struct khv_vm *vm);
 

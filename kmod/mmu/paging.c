@@ -10,6 +10,7 @@
 #include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/string.h>
 
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -32,7 +33,6 @@
 #define ERR_I		BIT(4)
 #define ERR_PK		BIT(5)
 
-#define MAX_LEVELS	4
 /* Times that another vCPU may spoil a walk; no honest guest comes near. */
 #define MAX_RESTARTS	64
 
@@ -49,8 +49,8 @@ static const struct mode mode_64 = { .levels = 4, .entry_size = 8, .index_bits =
 /* What one pass over the tables found. */
 struct trail {
 	int leaf;		/* level */
-	u64 pte[MAX_LEVELS + 1];	/* by level, from 1 */
-	gpa_t addr[MAX_LEVELS + 1];
+	u64 pte[KHV_WALK_LEVELS + 1];	/* by level, from 1 */
+	gpa_t addr[KHV_WALK_LEVELS + 1];
 	bool w, u, nx;
 };
 
@@ -143,7 +143,9 @@ static int walk_down(const struct khv_paging *pg, const struct khv_paging_mem *m
 	trail->nx = false;
 	for (level = m->levels; ; level--) {
 		trail->addr[level] = table + entry_index(m, gva, level) * m->entry_size;
-		if (mem->read(mem->ctx, trail->addr[level], &pte, m->entry_size))
+		if (level == 3 && m == &mode_pae && pg->pdpte)
+			pte = pg->pdpte[entry_index(m, gva, level)];
+		else if (mem->read(mem->ctx, trail->addr[level], &pte, m->entry_size))
 			return -EFAULT;
 		if (!(pte & PTE_P)) {
 			*err = 0;
@@ -206,7 +208,7 @@ static u32 check_rights(const struct khv_paging *pg, const struct mode *m,
 static int set_accessed(const struct khv_paging_mem *mem, const struct mode *m,
 			struct trail *trail, u32 access)
 {
-	int level;
+	int level, r;
 	u64 new;
 
 	for (level = m->levels; level >= trail->leaf; level--) {
@@ -215,10 +217,14 @@ static int set_accessed(const struct khv_paging_mem *mem, const struct mode *m,
 		new = trail->pte[level] | PTE_A;
 		if (level == trail->leaf && (access & KHV_ACCESS_WRITE))
 			new |= PTE_D;
-		if (new != trail->pte[level] &&
-		    mem->exchange(mem->ctx, trail->addr[level], trail->pte[level], new,
-				 m->entry_size) == -EAGAIN)
-			return -EAGAIN;
+		if (new == trail->pte[level])
+			continue;
+		r = mem->exchange(mem->ctx, trail->addr[level], trail->pte[level], new,
+				  m->entry_size);
+		if (r == -EAGAIN)
+			return r;
+		if (!r)
+			trail->pte[level] = new;
 	}
 	return 0;
 }
@@ -274,6 +280,8 @@ int khv_paging_walk(const struct khv_paging *pg, const struct khv_paging_mem *me
 		walk->writable = trail.w;
 		walk->user = trail.u;
 		walk->executable = !trail.nx;
+		memcpy(walk->pte, trail.pte, sizeof(walk->pte));
+		memcpy(walk->pte_gpa, trail.addr, sizeof(walk->pte_gpa));
 		return 0;
 	}
 	return -EFAULT;

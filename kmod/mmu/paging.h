@@ -16,6 +16,7 @@
  * @cr3: CR3
  * @cr4: CR4
  * @efer: IA32_EFER with LMA
+ * @pdpte: PAE's top table as the processor loaded it, or NULL: read from memory
  * @pkru: PKRU, meaningful with CR4.PKE
  * @maxphyaddr: of the guest, bits
  * @gbpages: its CPUID has 1 GiB pages
@@ -24,6 +25,7 @@
  */
 struct khv_paging {
 	u64 cr0, cr3, cr4, efer;
+	const u64 *pdpte;
 	u32 pkru;
 	u8 maxphyaddr;
 	bool gbpages, pse36, ac;

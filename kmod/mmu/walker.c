@@ -27,7 +27,8 @@ static int mem_cmpxchg(void *ctx, gpa_t gpa, u64 old, u64 new, unsigned int len)
 {
 	struct khv_vcpu *vcpu = ctx;
 
-	return khv_gpa_cmpxchg(vcpu->vm, gpa, &old, new, len);
+	/* Accessed and dirty bits are no news to shadows of the table. */
+	return khv_gpa_cmpxchg_quiet(vcpu->vm, gpa, &old, new, len);
 }
 
 /* "SDM, XSAVE Area": PKRU is component 9, at an offset that CPUID tells; 0 when not in the area. */
@@ -57,6 +58,8 @@ int khv_walk(struct khv_vcpu *vcpu, gva_t gva, u32 access, struct khv_walk *walk
 		.maxphyaddr = vcpu->cpuid.maxphyaddr ?: 36,
 		.gbpages = khv_has(vcpu, PDPE1GB),
 		.pse36 = khv_has(vcpu, PSE36),
+		/* With nested paging the hardware may load them unseen. */
+		.pdpte = khv_caps.nested_paging ? NULL : vcpu->regs.pdpte,
 	};
 
 	if (pg.cr4 & X86_CR4_PKE)

@@ -16,12 +16,24 @@
  */
 #define KHV_ACCESS_IMPLICIT	BIT(8)
 
+#define KHV_WALK_LEVELS	4
+
+/**
+ * struct khv_walk - what a walk found
+ * @gpa: the translation
+ * @level: of the leaf: 1 = 4 KiB
+ * @writable: all entries allow it; @user, @executable likewise
+ * @error_code: when the walk failed: the #PF error code
+ * @pte: when it did not: the entries it went through, by level from 1, as it left them
+ * @pte_gpa: where they are. Undefined for PAE's level 3
+ */
 struct khv_walk {
 	gpa_t gpa;
-	u8 level;		/* of the leaf: 1 = 4 KiB */
+	u8 level;
 	bool writable, user, executable;
-	/* When the walk failed: the #PF error code. */
 	u32 error_code;
+	u64 pte[KHV_WALK_LEVELS + 1];
+	gpa_t pte_gpa[KHV_WALK_LEVELS + 1];
 };
 
 /*

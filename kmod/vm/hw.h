@@ -50,6 +50,8 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @set_cr3: likewise
  * @set_cr4: likewise
  * @set_efer: likewise; LMA as the guest sees it
+ * @load_root: shadow paging: the tables that the hardware walks from the next
+ *	entry on. Outside long mode a PAE table below 4 GiB, in it a 4-level one
  * @set_dr7: debug registers changed (vcpu->regs.dr, dr7)
  * @get_cpl: current privilege level, 0 to 3
  * @interrupt_shadow: KVM_X86_SHADOW_INT_* now in force
@@ -95,6 +97,7 @@ struct khv_hw_ops {
 	void (*set_cr3)(struct khv_vcpu *vcpu, u64 cr3);
 	void (*set_cr4)(struct khv_vcpu *vcpu, u64 cr4);
 	void (*set_efer)(struct khv_vcpu *vcpu, u64 efer);
+	void (*load_root)(struct khv_vcpu *vcpu, hpa_t root);
 	void (*set_dr7)(struct khv_vcpu *vcpu, u64 dr7);
 	int (*get_cpl)(struct khv_vcpu *vcpu);
 
@@ -122,7 +125,8 @@ extern const struct khv_hw_ops khv_vmx_ops;
 
 /* What this host's hardware offers guests, filled by ops->probe(), constant afterwards. */
 struct khv_hw_caps {
-	bool nested_paging;
+	bool nested_paging;		/* else mmu/shadow.c */
+	bool unrestricted_guest;	/* real mode, and protected mode without paging */
 	/* Leaf sizes and A/D bits of nested tables. */
 	bool leaf_1g, leaf_2m, nested_ad;
 	bool tsc_scaling;

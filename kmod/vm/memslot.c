@@ -14,7 +14,7 @@
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
 
-#include "mmu/mmu.h"
+#include "mmu/shadow.h"
 #include "vm/memslot.h"
 #include "vm/vm.h"
 
@@ -23,6 +23,13 @@
 static const struct khv_memslots *slots_of(struct khv_vm *vm)
 {
 	return srcu_dereference_check(vm->slots, &vm->srcu, lockdep_is_held(&vm->slots_lock));
+}
+
+u64 khv_memslots_frames(struct khv_vm *vm)
+{
+	const struct khv_memslots *slots = slots_of(vm);
+
+	return slots ? slots->npages : 0;
 }
 
 /* The first slot that ends above @gfn: its index, or count. */
@@ -99,6 +106,8 @@ static struct khv_memslots *slots_replace(const struct khv_memslots *old,
 	if (new)
 		slots->slot[n++] = *new;
 	slots->count = n;
+	for (i = 0, slots->npages = 0; i < n; i++)
+		slots->npages += slots->slot[i].npages;
 	slots->generation = old ? old->generation + 1 : 1;
 	return slots;
 }
@@ -259,15 +268,30 @@ int khv_gpa_read_once(struct khv_vm *vm, gpa_t gpa, u64 *val, unsigned int len)
 	return 0;
 }
 
+int khv_gpa_read_atomic(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len)
+{
+	int r;
+
+	pagefault_disable();
+	r = khv_gpa_read(vm, gpa, buf, len);
+	pagefault_enable();
+	return r;
+}
+
 int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len)
 {
 	void __user *dst;
 	unsigned long n;
+	bool failed;
 
 	for (; len; gpa += n, buf += n, len -= n) {
 		n = len;
 		dst = gpa_to_user(vm, gpa, true, &n);
-		if (!dst || copy_to_user(dst, buf, n))
+		if (!dst)
+			return -EFAULT;
+		failed = copy_to_user(dst, buf, n);
+		khv_shadow_written(vm, gpa, n);
+		if (failed)
 			return -EFAULT;
 	}
 	return 0;
@@ -282,7 +306,7 @@ int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long l
 	__ret;									\
 })
 
-int khv_gpa_cmpxchg(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+int khv_gpa_cmpxchg_quiet(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len)
 {
 	unsigned long n = len;
 	void __user *ptr;
@@ -309,4 +333,13 @@ int khv_gpa_cmpxchg(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned in
 		break;
 	}
 	return r > 0 ? -EAGAIN : r;
+}
+
+int khv_gpa_cmpxchg(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+{
+	int r = khv_gpa_cmpxchg_quiet(vm, gpa, old, new, len);
+
+	if (!r)
+		khv_shadow_written(vm, gpa, len);
+	return r;
 }

@@ -31,6 +31,7 @@ struct khv_memslots {
 	struct rcu_head rcu;
 	u32 generation;
 	int count;
+	u64 npages;			/* of all */
 	struct khv_memslot slot[];	/* sorted by base_gfn, disjoint */
 };
 
@@ -43,6 +44,8 @@ int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region 
 /* No reader and no notifier is left. */
 void khv_memslots_uninit(struct khv_vm *vm);
 
+/* Under vm->srcu: how many frames have memory. */
+u64 khv_memslots_frames(struct khv_vm *vm);
 /* Under vm->srcu: the slot that holds @gfn, or NULL. */
 const struct khv_memslot *khv_memslot_find(struct khv_vm *vm, gfn_t gfn);
 
@@ -58,6 +61,8 @@ static inline unsigned long khv_memslot_hva(const struct khv_memslot *slot, gfn_
  */
 int khv_gpa_read(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len);
 int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len);
+/* Does not sleep; fails where reading would have to. */
+int khv_gpa_read_atomic(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len);
 /* 4 or 8 naturally aligned bytes as one unit, for what another vCPU may be writing. */
 int khv_gpa_read_once(struct khv_vm *vm, gpa_t gpa, u64 *val, unsigned int len);
 /*
@@ -65,5 +70,7 @@ int khv_gpa_read_once(struct khv_vm *vm, gpa_t gpa, u64 *val, unsigned int len);
  * -EFAULT, or -EAGAIN when *old did not match (then updated).
  */
 int khv_gpa_cmpxchg(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len);
+/* The same, for what changes no translation: shadow tables are not told. */
+int khv_gpa_cmpxchg_quiet(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len);
 
 #endif

@@ -196,7 +196,7 @@ static int wait_runnable(struct khv_vcpu *vcpu)
 /* Requests that need sleep, or the client. enum khv_result or -errno. */
 static int slow_requests(struct khv_vcpu *vcpu)
 {
-	int idx;
+	int idx, r = RESUME_GUEST;
 
 	if (likely(!(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS)))
 		return RESUME_GUEST;
@@ -211,8 +211,11 @@ static int slow_requests(struct khv_vcpu *vcpu)
 		khv_pvclock_update(vcpu);
 	if (khv_request_take(vcpu, KHV_REQ_MP_STATE) && vcpu->lapic)
 		khv_lapic_accept_events(vcpu);
+	/* Last: a start-up IPI changes the paging mode. */
+	if (khv_request_take(vcpu, KHV_REQ_MMU_ROOT))
+		r = khv_shadow_load_root(vcpu);
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
-	return RESUME_GUEST;
+	return r;
 }
 
 /* What may look at memory slots and buses: exits, and their completion. */

@@ -101,9 +101,12 @@ static int create_parts(struct khv_vcpu *vcpu)
 	err = khv_emulate_create(vcpu);
 	if (err)
 		goto err_xstate;
-	err = khv_hw->vcpu_create(vcpu);
+	err = khv_shadow_vcpu_create(vcpu);
 	if (err)
 		goto err_emulate;
+	err = khv_hw->vcpu_create(vcpu);
+	if (err)
+		goto err_shadow;
 	if (vcpu->vm->irq.in_kernel) {
 		err = khv_lapic_create(vcpu);
 		if (err)
@@ -113,6 +116,8 @@ static int create_parts(struct khv_vcpu *vcpu)
 
 err_hw:
 	khv_hw->vcpu_destroy(vcpu);
+err_shadow:
+	khv_shadow_vcpu_destroy(vcpu);
 err_emulate:
 	khv_emulate_destroy(vcpu);
 err_xstate:
@@ -130,6 +135,7 @@ void khv_vcpu_destroy(struct khv_vcpu *vcpu)
 	if (vcpu->lapic)
 		khv_lapic_destroy(vcpu);
 	khv_hw->vcpu_destroy(vcpu);
+	khv_shadow_vcpu_destroy(vcpu);
 	khv_emulate_destroy(vcpu);
 	khv_xstate_destroy(vcpu);
 	khv_cpuid_uninit(vcpu);

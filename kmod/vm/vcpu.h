@@ -16,6 +16,7 @@
 #include <linux/swait.h>
 #include <linux/types.h>
 
+#include "mmu/shadow.h"
 #include "vm/hw.h"
 #include "x86/event.h"
 #include "x86/cpuid.h"
@@ -43,6 +44,7 @@ enum khv_request {
 	KHV_REQ_APIC_TIMER,	/* the local APIC timer expired: khv_lapic_timer_work() */
 	KHV_REQ_TRIPLE_FAULT,	/* report KVM_EXIT_SHUTDOWN */
 	KHV_REQ_MP_STATE,	/* leave the guest and look at mp_state again */
+	KHV_REQ_MMU_ROOT,	/* shadow paging: khv_shadow_load_root() before the next entry */
 	KHV_REQ_VM_DEAD,	/* the VM is being torn down: KVM_RUN returns -EIO */
 };
 
@@ -79,6 +81,7 @@ struct khv_vcpu {
 	bool valid_wakeup;
 
 	struct khv_regs regs;		/* x86/regs.h */
+	struct khv_vcpu_mmu mmu;	/* mmu/shadow.h */
 	struct khv_events events;	/* x86/event.h */
 	struct khv_cpuid cpuid;		/* x86/cpuid.h */
 	struct khv_msrs msrs;		/* x86/msr.h */

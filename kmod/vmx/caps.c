@@ -152,6 +152,7 @@ static int check_ept(void)
 		return -EOPNOTSUPP;
 	}
 	khv_caps.nested_paging = true;
+	khv_caps.unrestricted_guest = true;
 	khv_caps.leaf_2m = cap & VMX_EPT_2MB_PAGE_BIT;
 	khv_caps.leaf_1g = cap & VMX_EPT_1GB_PAGE_BIT;
 	khv_caps.nested_ad = cap & VMX_EPT_AD_BIT;

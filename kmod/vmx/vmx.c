@@ -337,6 +337,13 @@ static void flush_gva(struct khv_vcpu *vcpu, gva_t gva)
 	to_vmx(vcpu)->flush |= VMX_FLUSH_VPID;
 }
 
+static void load_root(struct khv_vcpu *vcpu, hpa_t root)
+{
+	if (khv_vmx_access_begin(vcpu))
+		khv_vmwrite(GUEST_CR3, root);
+	khv_vmx_access_end(vcpu);
+}
+
 static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
 {
 	if (khv_vmx_access_begin(vcpu))
@@ -367,6 +374,7 @@ const struct khv_hw_ops khv_vmx_ops = {
 	.set_cr3 = khv_vmx_set_cr3,
 	.set_cr4 = khv_vmx_set_cr4,
 	.set_efer = khv_vmx_set_efer,
+	.load_root = load_root,
 	.set_dr7 = khv_vmx_set_dr7,
 	.get_cpl = khv_vmx_get_cpl,
 	.interrupt_shadow = khv_vmx_interrupt_shadow,

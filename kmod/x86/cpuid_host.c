@@ -143,8 +143,10 @@ static u32 withheld(const struct feature_word *w)
 	if (w->leaf == 1 && w->reg == ECX) {
 		if (!mask)
 			bits |= F(XSAVE);
+		if (!khv_caps.nested_paging)
+			bits |= F(PCID);
 	} else if (w->leaf == 7 && w->index == 0 && w->reg == EBX) {
-		if (!khv_caps.invpcid)
+		if (!khv_caps.invpcid || !khv_caps.nested_paging)
 			bits |= F(INVPCID);
 	} else if (w->leaf == 7 && w->index == 0 && w->reg == ECX) {
 		if (!khv_caps.rdtscp)

@@ -15,6 +15,7 @@
 #include <linux/nospec.h>
 
 #include "irqchip/irqchip.h"
+#include "mmu/shadow.h"
 #include "mmu/walker.h"
 #include "vm/vcpu.h"
 #include "x86/regs_inline.h"
@@ -72,8 +73,10 @@ static int load_pdptes(struct khv_vcpu *vcpu, u64 cr3)
 
 static void put_pdptes(struct khv_vcpu *vcpu)
 {
-	if (!khv_long_mode(vcpu) && pae_paging(khv_cr0(vcpu), khv_cr4(vcpu)))
+	if (!khv_long_mode(vcpu) && pae_paging(khv_cr0(vcpu), khv_cr4(vcpu))) {
 		khv_hw->set_cr3(vcpu, khv_cr3(vcpu));
+		khv_shadow_new_cr3(vcpu);
+	}
 }
 
 /* CR0.PG is about to go from 0 to 1: enter the mode that EFER.LME and CR4.PAE select. */
@@ -128,6 +131,8 @@ int khv_write_cr0(struct khv_vcpu *vcpu, u64 val)
 		put_pdptes(vcpu);
 	if (changed & X86_CR0_PG)
 		khv_hw->flush_tlb(vcpu);
+	if (changed & (X86_CR0_PG | X86_CR0_WP))
+		khv_shadow_mode_changed(vcpu);
 	return 0;
 }
 
@@ -150,6 +155,7 @@ int khv_write_cr3(struct khv_vcpu *vcpu, u64 val)
 	khv_hw->set_cr3(vcpu, val);
 	if (flush)
 		khv_hw->flush_tlb(vcpu);
+	khv_shadow_new_cr3(vcpu);
 	return 0;
 }
 
@@ -171,6 +177,10 @@ u64 khv_cr4_allowed(struct khv_vcpu *vcpu)
 	u64 features = vcpu->cpuid.nent ? vcpu->cpuid.features : khv_cpuid_host_features();
 	u64 bits = CR4_ALWAYS;
 	int i;
+
+	/* Shadow tables know neither; a client may have promised them all the same. */
+	if (!khv_caps.nested_paging)
+		features &= ~(BIT_ULL(KHV_F_PKU) | BIT_ULL(KHV_F_PCID));
 
 	for (i = 0; i < ARRAY_SIZE(optional); i++) {
 		if (features & BIT_ULL(optional[i].feature))
@@ -206,8 +216,10 @@ int khv_write_cr4(struct khv_vcpu *vcpu, u64 val)
 	khv_hw->set_cr4(vcpu, val);
 	if ((old ^ val) & CR4_PDPTE_BITS)
 		put_pdptes(vcpu);
-	if ((old ^ val) & CR4_TLB_BITS)
+	if ((old ^ val) & CR4_TLB_BITS) {
 		khv_hw->flush_tlb(vcpu);
+		khv_shadow_mode_changed(vcpu);
+	}
 	if ((old ^ val) & (X86_CR4_OSXSAVE | X86_CR4_PKE)) {
 		khv_xstate_switch_xcr0(vcpu);
 		khv_cpuid_refresh(vcpu);
@@ -261,8 +273,10 @@ static int write_efer(struct khv_vcpu *vcpu, u64 val, bool host)
 	if (val == old)
 		return 0;
 	khv_hw->set_efer(vcpu, val);
-	if ((old ^ val) & EFER_NX)
+	if ((old ^ val) & EFER_NX) {
 		khv_hw->flush_tlb(vcpu);
+		khv_shadow_mode_changed(vcpu);
+	}
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <uapi/asm/debugreg.h>
 
 #include "emul/emul.h"
+#include "mmu/shadow.h"
 #include "mmu/walker.h"
 #include "vm/bus.h"
 #include "vm/memslot.h"
@@ -370,6 +371,9 @@ static int unhandleable(struct khv_vcpu *vcpu)
 
 	if (vcpu->emulate.error)
 		return vcpu->emulate.error;
+	/* A write to its own page tables, which shadow paging wants to see: let it through. */
+	if (khv_shadow_unprotect(vcpu, vcpu->emulate.fault_gpa))
+		return RESUME_GUEST;
 	/* A process in the guest must not be able to stop the guest. */
 	if (em->cpl) {
 		khv_queue_ud(vcpu);

@@ -8,6 +8,7 @@
 #include <linux/kvm_para.h>
 #include <asm/processor-flags.h>
 
+#include "mmu/shadow.h"
 #include "vm/vm.h"
 #include "x86/emulate.h"
 #include "x86/intercept.h"
@@ -164,4 +165,18 @@ int khv_intercept_mmio(struct khv_vcpu *vcpu, gpa_t gpa, u64 reason, u64 info)
 					  ARRAY_SIZE(data), data);
 	}
 	return khv_emulate_insn(vcpu, gpa);
+}
+
+int khv_intercept_page_fault(struct khv_vcpu *vcpu, gva_t gva, u32 error_code, u64 reason)
+{
+	gpa_t gpa;
+	int r = khv_shadow_fault(vcpu, gva, error_code, &gpa);
+
+	return r == KHV_FAULT_EMULATE ? khv_intercept_mmio(vcpu, gpa, reason, gva) : r;
+}
+
+int khv_intercept_invlpg(struct khv_vcpu *vcpu, gva_t gva)
+{
+	khv_shadow_invlpg(vcpu, gva);
+	return khv_intercept_done(vcpu, 0);
 }

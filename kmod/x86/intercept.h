@@ -43,4 +43,11 @@ int khv_intercept_shutdown(struct khv_vcpu *vcpu);
  */
 int khv_intercept_mmio(struct khv_vcpu *vcpu, gpa_t gpa, u64 reason, u64 info);
 
+/*
+ * Shadow paging: the guest met a #PF at @gva with the hardware's @error_code; or
+ * it executed INVLPG.
+ */
+int khv_intercept_page_fault(struct khv_vcpu *vcpu, gva_t gva, u32 error_code, u64 reason);
+int khv_intercept_invlpg(struct khv_vcpu *vcpu, gva_t gva);
+
 #endif

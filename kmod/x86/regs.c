@@ -217,6 +217,7 @@ int khv_set_sregs(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs)
 		memcpy(vcpu->regs.pdpte, pdpte, sizeof(pdpte));
 	khv_hw->set_cr3(vcpu, sregs->cr3);
 	khv_hw->flush_tlb(vcpu);
+	khv_shadow_mode_changed(vcpu);
 
 	set_interrupt_bitmap(vcpu, sregs);
 	khv_cpuid_refresh(vcpu);
@@ -296,5 +297,6 @@ void khv_regs_reset(struct khv_vcpu *vcpu, bool init)
 	khv_hw->set_cr3(vcpu, 0);
 	khv_hw->set_dr7(vcpu, regs->dr7);
 	khv_hw->flush_tlb(vcpu);
+	khv_shadow_mode_changed(vcpu);
 	khv_cpuid_refresh(vcpu);
 }

@@ -34,6 +34,14 @@ void khv_xstate_switch_xcr0(struct khv_vcpu *vcpu)
 {
 }
 
+void khv_shadow_mode_changed(struct khv_vcpu *vcpu)
+{
+}
+
+void khv_shadow_new_cr3(struct khv_vcpu *vcpu)
+{
+}
+
 #define ALL_FEATURES (BIT_ULL(KHV_NR_FEATURES) - 1)
 
 /* One write: the state before, the value, and what comes of it. */
