@@ -14,6 +14,7 @@ extern const struct ksft_suite interrupts_suite;
 extern const struct ksft_suite memory_suite;
 extern const struct ksft_suite mmio_suite;
 extern const struct ksft_suite modes_suite;
+extern const struct ksft_suite pagetables32_suite;
 extern const struct ksft_suite pagetables_edit_suite;
 extern const struct ksft_suite pagetables_suite;
 extern const struct ksft_suite paging_suite;

@@ -9,6 +9,7 @@ static const struct ksft_suite *const suites[] = {
 	&paging_suite,
 	&pagetables_suite,
 	&pagetables_edit_suite,
+	&pagetables32_suite,
 	&exceptions_suite,
 	&strio_suite,
 	&mmio_suite,

@@ -5,6 +5,7 @@
  * processor; and tables that translate the very code that changes them.
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "pagetables.h"
 
@@ -620,8 +621,18 @@ static void test_user_tables(void)
 #define ROUNDS	300
 static volatile uint64_t edited, seen;
 
+/* The other may need this processor of the host. */
+static void wait_a_little(unsigned int n)
+{
+	if (n % 256)
+		cpu_pause();
+	else
+		guest_sync(2);
+}
+
 static void guest_editor(void)
 {
+	unsigned int n;
 	uint64_t i;
 
 	for (i = 1; i <= ROUNDS; i++) {
@@ -635,18 +646,21 @@ static void guest_editor(void)
 		}
 		SEES(FRAME(i % 64), i % 64);
 		edited = i;
-		while (seen != i)
-			cpu_pause();
+		for (n = 1; seen != i; n++)
+			wait_a_little(n);
 	}
 }
 
 static void guest_looker(void)
 {
+	unsigned int n;
 	uint64_t i;
 
 	for (i = 1; i <= ROUNDS; i++) {
-		while (edited != i)
+		for (n = 1; edited != i; n++) {
 			(void)read_at(VIEW);
+			wait_a_little(n);
+		}
 		if (i & 1)
 			invlpg((void *)VIEW);
 		else
@@ -656,9 +670,13 @@ static void guest_looker(void)
 	}
 }
 
-static void *run_other(void *vcpu)
+static void *run_and_yield(void *vcpu)
 {
-	guest_run_done(vcpu);
+	enum guest_event event;
+
+	while ((event = guest_run(vcpu)) == GUEST_SYNC && guest_sync_value(vcpu) == 2)
+		sched_yield();
+	ASSERT_EQ(event, GUEST_DONE);
 	return NULL;
 }
 
@@ -678,8 +696,8 @@ static void test_two_processors(void)
 	guest_start(editor, guest_prepare);
 	guest_run_sync(editor, 1);
 	guest_start(looker, guest_looker);
-	ASSERT_EQ(pthread_create(&thread, NULL, run_other, looker), 0);
-	guest_run_done(editor);
+	ASSERT_EQ(pthread_create(&thread, NULL, run_and_yield, looker), 0);
+	run_and_yield(editor);
 	ASSERT_EQ(pthread_join(thread, NULL), 0);
 }
 
