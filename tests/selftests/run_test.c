@@ -95,7 +95,7 @@ static void test_signal(void)
 	volatile uint64_t *count = GUEST_VAR(vcpu->vm, counter);
 
 	sigaction(SIGUSR1, &action, NULL);
-	timer_start(SIGUSR1, 30);
+	timer_start(SIGUSR1, 200);
 	EXPECT_EQ(try_run(vcpu), -EINTR);
 	EXPECT_EQ(vcpu->run->exit_reason, KVM_EXIT_INTR);
 	EXPECT(*count > 0);
