@@ -51,14 +51,27 @@ deps_install()
 		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }
 }
 
+# deps_lists_whole: is there a list of every source that apt is configured for? A
+# machine just installed may have some, and name a kernel that others supersede.
+deps_lists_whole()
+{
+	local file
+
+	while read -r file; do
+		compgen -G "$file*" >/dev/null || return 1
+	done < <(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages')
+}
+
 # deps_lists [DAYS]: package lists to resolve kernel names from. With DAYS, lists
-# that are older are fetched anew where possible: what they name may be gone.
+# that are older or not whole are fetched anew where possible: what they name may
+# be gone, and what is built from it would be built again.
 deps_lists()
 {
 	local age=${1:+-mtime -$1}
 
 	if [ -n "$(apt-cache pkgnames linux-source-6 2>/dev/null)" ] &&
-	   [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' $age -print -quit)" ]; then
+	   [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' $age -print -quit)" ] &&
+	   { [ -z "${1:-}" ] || deps_lists_whole; }; then
 		return 0
 	fi
 	if [ "$(id -u)" != 0 ]; then
