@@ -115,7 +115,10 @@
 	X(KVM_SET_XCRS),	\
 }
 
-/* Capabilities that KVM_CHECK_EXTENSION answers with non-zero (XCRS: if the CPU has XSAVE). */
+/*
+ * Capabilities that KVM_CHECK_EXTENSION answers with non-zero. XCRS: if the CPU has
+ * XSAVE; NO_REAL_MODE: see above.
+ */
 #define KHV_CAPABILITIES(X) {			\
 	X(KVM_CAP_IRQCHIP),			\
 	X(KVM_CAP_HLT),				\
@@ -155,6 +158,7 @@
 	X(KVM_CAP_IMMEDIATE_EXIT),		\
 	X(KVM_CAP_GET_MSR_FEATURES),		\
 	X(KVM_CAP_XSAVE2),			\
+	X(KHV_CAP_NO_REAL_MODE),		\
 }
 
 #endif

@@ -146,6 +146,11 @@ static int cap_xsave2(void)
 	return max_t(int, khv_xstate_size(), sizeof(struct kvm_xsave));
 }
 
+static int cap_no_real_mode(void)
+{
+	return !khv_caps.unrestricted_guest;
+}
+
 /* A capability that is not listed is 0. */
 static const struct {
 	unsigned int cap;
@@ -190,6 +195,7 @@ static const struct {
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_XSAVE2, .fn = cap_xsave2 },
+	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
 };
 
 static_assert(ARRAY_SIZE(capabilities) == KHV_LIST_LENGTH(KHV_CAPABILITIES));

@@ -48,6 +48,7 @@ static const u32 segment_parts[] = {
 
 struct dump {
 	u64 field[ARRAY_SIZE(fields)];
+	bool present[ARRAY_SIZE(fields)];
 	u64 segment[ARRAY_SIZE(segments)][ARRAY_SIZE(segment_parts)];
 };
 
@@ -56,7 +57,7 @@ static void read_all(struct dump *d)
 	unsigned int i, j;
 
 	for (i = 0; i < ARRAY_SIZE(fields); i++)
-		d->field[i] = khv_vmread(fields[i].field);
+		d->present[i] = khv_vmread_try(fields[i].field, &d->field[i]);
 	for (i = 0; i < ARRAY_SIZE(segments); i++) {
 		for (j = 0; j < ARRAY_SIZE(segment_parts); j++)
 			d->segment[i][j] = khv_vmread(segment_parts[j] + segments[i].field -
@@ -79,7 +80,8 @@ void khv_vmx_dump(struct khv_vcpu *vcpu)
 
 	pr_err("VMCS of vCPU %d, task %d:\n", vcpu->id, task_pid_nr(current));
 	for (i = 0; i < ARRAY_SIZE(fields); i++)
-		pr_err("  %-28s %#llx\n", fields[i].name, d.field[i]);
+		if (d.present[i])
+			pr_err("  %-28s %#llx\n", fields[i].name, d.field[i]);
 	for (i = 0; i < ARRAY_SIZE(segments); i++)
 		pr_err("  %-4s selector %#06llx base %#llx limit %#llx access %#llx\n",
 		       segments[i].name, d.segment[i][0], d.segment[i][1], d.segment[i][2],

@@ -9,6 +9,8 @@
 #include <uapi/asm/debugreg.h>
 
 #include "mmu/mmu.h"
+#include "mmu/shadow.h"
+#include "khv.h"
 #include "vm/vm.h"
 #include "vmx/vmx.h"
 #include "x86/emulate.h"
@@ -50,6 +52,13 @@ static int fast_exception(struct khv_vcpu *vcpu)
 	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_AC:
 		khv_queue_exception_e(vcpu, X86_TRAP_AC, khv_vmread(VM_EXIT_INTR_ERROR_CODE));
 		return RESUME_GUEST;
+	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF:
+		x->qual = khv_vmread(EXIT_QUALIFICATION);
+		x->error_code = khv_vmread(VM_EXIT_INTR_ERROR_CODE);
+		/* The walk of the guest's tables needs these, and they are cheap here. */
+		khv_cr0(vcpu);
+		khv_cr4(vcpu);
+		return EXIT_SLOW;
 	default:
 		return EXIT_SLOW;
 	}
@@ -135,6 +144,7 @@ int khv_vmx_exit_fast(struct khv_vcpu *vcpu)
 	case EXIT_REASON_IO_INSTRUCTION:
 	case EXIT_REASON_CR_ACCESS:
 	case EXIT_REASON_DR_ACCESS:
+	case EXIT_REASON_INVLPG:
 		return slow_qualified(vcpu);
 	default:
 		return slow_instruction(vcpu);
@@ -158,6 +168,29 @@ static int failed_entry(struct khv_vcpu *vcpu)
 	vcpu->run->fail_entry.cpu = vcpu->cpu;
 	khv_vmx_dump(vcpu);
 	return EXIT_TO_USER;
+}
+
+static int not_entered(struct khv_vcpu *vcpu)
+{
+	u64 data[] = { KHV_ERROR_REAL_MODE };
+
+	return khv_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, ARRAY_SIZE(data), data);
+}
+
+static int handle_exception(struct khv_vcpu *vcpu)
+{
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+	const u32 pf = INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF;
+	gpa_t gpa;
+	int r;
+
+	if ((x->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) != pf)
+		return unexpected(vcpu);
+	r = khv_shadow_fault(vcpu, x->qual, x->error_code, &gpa);
+	if (r != KHV_FAULT_EMULATE)
+		return r;
+	khv_vmx_prefetch(vcpu);
+	return khv_intercept_mmio(vcpu, gpa, x->reason, x->qual);
 }
 
 static int handle_ept_violation(struct khv_vcpu *vcpu)
@@ -216,9 +249,11 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 {
 	u32 reason = to_vmx(vcpu)->exit.reason;
 
-	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
-		return failed_entry(vcpu);
+	if (unlikely(reason & (VMX_EXIT_REASONS_FAILED_VMENTRY | VMX_EXIT_NOT_ENTERED)))
+		return reason & VMX_EXIT_NOT_ENTERED ? not_entered(vcpu) : failed_entry(vcpu);
 	switch (reason) {
+	case EXIT_REASON_EXCEPTION_NMI:
+		return handle_exception(vcpu);
 	case EXIT_REASON_EXTERNAL_INTERRUPT:
 		return RESUME_GUEST;	/* the end of the region let it in */
 	case EXIT_REASON_EPT_VIOLATION:
@@ -235,6 +270,8 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 		return handle_cr(vcpu);
 	case EXIT_REASON_DR_ACCESS:
 		return handle_dr(vcpu);
+	case EXIT_REASON_INVLPG:
+		return khv_intercept_invlpg(vcpu, to_vmx(vcpu)->exit.qual);
 	case EXIT_REASON_XSETBV:
 		return khv_intercept_xsetbv(vcpu);
 	case EXIT_REASON_VMCALL:

@@ -44,6 +44,15 @@ static __always_inline u64 khv_vmread(unsigned long field)
 	return value;
 }
 
+/* A field that not every processor has. False where it is missing. */
+static inline bool khv_vmread_try(unsigned long field, u64 *value)
+{
+	bool failed;
+
+	asm volatile("vmread %2, %1" : "=@ccna" (failed), "=r" (*value) : "r" (field));
+	return !failed;
+}
+
 static __always_inline void khv_vmwrite(unsigned long field, u64 value)
 {
 	bool failed;

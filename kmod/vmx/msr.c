@@ -15,13 +15,14 @@
 #include "x86/regs_inline.h"
 
 /* The host's values of what is switched and the same on every CPU. */
-static struct { u64 star, lstar, fmask; } host_msrs;
+static struct { u64 star, lstar, fmask, efer; } host_msrs;
 
 void khv_vmx_msr_host_init(void)
 {
 	rdmsrq(MSR_STAR, host_msrs.star);
 	rdmsrq(MSR_LSTAR, host_msrs.lstar);
 	rdmsrq(MSR_SYSCALL_MASK, host_msrs.fmask);
+	rdmsrq(MSR_EFER, host_msrs.efer);
 }
 
 static void pass_through(void *bitmap, u32 msr, bool write)
@@ -67,6 +68,10 @@ void khv_vmx_msr_load(struct khv_vcpu *vcpu)
 		load_if_differs(MSR_LSTAR, sw[KHV_SW_LSTAR], host_msrs.lstar);
 		load_if_differs(MSR_SYSCALL_MASK, sw[KHV_SW_FMASK], host_msrs.fmask);
 		vmx->syscall_msrs_loaded = true;
+	} else if (!vmx_caps.efer && (host_msrs.efer & EFER_SCE)) {
+		/* Entry sets LMA and LME; NX is on for guest and host. */
+		wrmsrq(MSR_EFER, host_msrs.efer & ~(u64)EFER_SCE);
+		vmx->efer_loaded = true;
 	}
 	if (khv_has(vcpu, RDTSCP) || khv_has(vcpu, RDPID)) {
 		load_if_differs(MSR_TSC_AUX, sw[KHV_SW_TSC_AUX], vmx->host_tsc_aux);
@@ -87,6 +92,10 @@ void khv_vmx_msr_put(struct khv_vcpu *vcpu)
 		load_if_differs(MSR_LSTAR, host_msrs.lstar, sw[KHV_SW_LSTAR]);
 		load_if_differs(MSR_SYSCALL_MASK, host_msrs.fmask, sw[KHV_SW_FMASK]);
 		vmx->syscall_msrs_loaded = false;
+	}
+	if (unlikely(vmx->efer_loaded)) {
+		wrmsrq(MSR_EFER, host_msrs.efer);
+		vmx->efer_loaded = false;
 	}
 	if (vmx->tsc_aux_loaded) {
 		load_if_differs(MSR_TSC_AUX, vmx->host_tsc_aux, sw[KHV_SW_TSC_AUX]);
@@ -109,7 +118,7 @@ static unsigned long msr_field(u32 index)
 	case MSR_GS_BASE:
 		return GUEST_GS_BASE;
 	case MSR_IA32_CR_PAT:
-		return GUEST_IA32_PAT;
+		return vmx_caps.pat ? GUEST_IA32_PAT : 0;
 	case MSR_IA32_DEBUGCTLMSR:
 		return GUEST_IA32_DEBUGCTL;
 	default:
@@ -123,10 +132,12 @@ int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data)
 
 	*data = 0;
 	if (!field) {
-		/* While a region is open, the CPU has the newest value. */
-		if (index != MSR_KERNEL_GS_BASE)
+		if (index == MSR_IA32_CR_PAT)
+			*data = to_vmx(vcpu)->pat;
+		else if (index != MSR_KERNEL_GS_BASE)
 			return -ENOENT;
-		if (to_vmx(vcpu)->in_region)
+		/* While a region is open, the CPU has the newest value. */
+		else if (to_vmx(vcpu)->in_region)
 			rdmsrq(MSR_KERNEL_GS_BASE, *data);
 		else
 			*data = vcpu->msrs.switched[KHV_SW_KERNEL_GS_BASE];
@@ -153,6 +164,9 @@ int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data)
 		/* The caller has stored the value; with no region open, that is all. */
 		WARN_ON_ONCE(to_vmx(vcpu)->in_region);
 		return 0;
+	case MSR_IA32_CR_PAT:
+		vmx->pat = data;
+		break;
 	case MSR_IA32_DEBUGCTLMSR:
 		/* Branch records and their like are not offered. */
 		if (data & ~(u64)DEBUGCTLMSR_BTF)
@@ -160,7 +174,7 @@ int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data)
 		break;
 	}
 	if (!field)
-		return -ENOENT;
+		return index == MSR_IA32_CR_PAT ? 0 : -ENOENT;
 	if (index == MSR_FS_BASE)
 		vmx->cached &= ~VMX_CACHE_SEG(KHV_SEG_FS);
 	if (index == MSR_GS_BASE)

@@ -29,6 +29,10 @@ static const struct seg_fields seg_fields[KHV_NR_SEGS] = {
 /* CR0 bits that khv sets for the hardware, or hides from it. */
 #define CR0_ALWAYS_ON	X86_CR0_NE
 #define CR0_ALWAYS_OFF	(X86_CR0_CD | X86_CR0_NW)
+/* Shadow tables are walked even while the guest has paging off, and write protect. */
+#define CR0_SHADOW_ON	(X86_CR0_PG | X86_CR0_PE | X86_CR0_WP)
+/* The direct map for a guest without paging is of user pages. */
+#define CR4_PAGING_ONLY	(X86_CR4_SMEP | X86_CR4_SMAP)
 
 bool khv_vmx_access_open(struct khv_vcpu *vcpu)
 {
@@ -82,7 +86,9 @@ static void read_lazy(struct khv_vcpu *vcpu, unsigned int lazy)
 			    (khv_vmread(GUEST_CR0) & VMX_CR0_GUEST_OWNED);
 		break;
 	case KHV_LAZY_CR3:
-		regs->cr3 = khv_vmread(GUEST_CR3);
+		/* On shadow tables, the hardware's is not the guest's. */
+		if (khv_caps.nested_paging)
+			regs->cr3 = khv_vmread(GUEST_CR3);
 		break;
 	case KHV_LAZY_CR4:
 		regs->cr4 = (regs->cr4 & ~(u64)VMX_CR4_GUEST_OWNED) |
@@ -321,13 +327,34 @@ void khv_vmx_set_dtable(struct khv_vcpu *vcpu, bool idt, const struct kvm_dtable
 	khv_vmx_access_end(vcpu);
 }
 
+/* With MCE clear a machine check would shut the host down. */
+static u64 hardware_cr4(struct khv_vcpu *vcpu, u64 cr4)
+{
+	cr4 |= X86_CR4_VMXE | X86_CR4_MCE;
+	if (khv_caps.nested_paging)
+		return cr4;
+	if (!(vcpu->regs.cr0 & X86_CR0_PG))
+		cr4 &= ~(u64)CR4_PAGING_ONLY;
+	return cr4 | X86_CR4_PAE;
+}
+
 void khv_vmx_set_cr0(struct khv_vcpu *vcpu, u64 cr0)
 {
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 hw = (cr0 & ~(u64)CR0_ALWAYS_OFF) | CR0_ALWAYS_ON;
+
 	vcpu->regs.cr0 = cr0;
 	vcpu->regs.avail |= BIT(KHV_LAZY_CR0);
+	if (!khv_caps.nested_paging)
+		hw |= CR0_SHADOW_ON;
+	vmx->flush &= ~VMX_REAL_MODE;
+	if (!khv_caps.unrestricted_guest && !(cr0 & X86_CR0_PE))
+		vmx->flush |= VMX_REAL_MODE;
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(CR0_READ_SHADOW, cr0);
-		khv_vmwrite(GUEST_CR0, (cr0 & ~(u64)CR0_ALWAYS_OFF) | CR0_ALWAYS_ON);
+		khv_vmwrite(GUEST_CR0, hw);
+		if (!khv_caps.nested_paging)
+			khv_vmwrite(GUEST_CR4, hardware_cr4(vcpu, khv_cr4(vcpu)));
 	}
 	khv_vmx_access_end(vcpu);
 }
@@ -336,6 +363,9 @@ void khv_vmx_set_cr3(struct khv_vcpu *vcpu, u64 cr3)
 {
 	vcpu->regs.cr3 = cr3;
 	vcpu->regs.avail |= BIT(KHV_LAZY_CR3);
+	/* The hardware gets the root of the shadow tables. */
+	if (!khv_caps.nested_paging)
+		return;
 	if (!khv_vmx_access_begin(vcpu))
 		goto out;
 	khv_vmwrite(GUEST_CR3, cr3);
@@ -356,10 +386,21 @@ void khv_vmx_set_cr4(struct khv_vcpu *vcpu, u64 cr4)
 	vcpu->regs.avail |= BIT(KHV_LAZY_CR4);
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(CR4_READ_SHADOW, cr4);
-		/* With MCE clear a machine check would shut the host down. */
-		khv_vmwrite(GUEST_CR4, cr4 | X86_CR4_VMXE | X86_CR4_MCE);
+		khv_vmwrite(GUEST_CR4, hardware_cr4(vcpu, cr4));
 	}
 	khv_vmx_access_end(vcpu);
+}
+
+/*
+ * Shadow tables have no-execute bits and are walked in every mode, and entry
+ * wants LME and LMA to agree when paging is on.
+ */
+static u64 hardware_efer(u64 efer)
+{
+	if (khv_caps.nested_paging)
+		return efer;
+	efer &= ~(u64)EFER_LME;
+	return efer | EFER_NX | (efer & EFER_LMA ? EFER_LME : 0);
 }
 
 void khv_vmx_set_efer(struct khv_vcpu *vcpu, u64 efer)
@@ -373,7 +414,9 @@ void khv_vmx_set_efer(struct khv_vcpu *vcpu, u64 efer)
 		vmx->entry_ctl &= ~VM_ENTRY_IA32E_MODE;
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(VM_ENTRY_CONTROLS, vmx->entry_ctl);
-		khv_vmwrite(GUEST_IA32_EFER, efer);
+		/* Where entry does not load it, msr.c does what is left to do. */
+		if (vmx_caps.efer)
+			khv_vmwrite(GUEST_IA32_EFER, hardware_efer(efer));
 	}
 	khv_vmx_access_end(vcpu);
 }

@@ -53,13 +53,18 @@ void khv_vmx_vmcs_free(struct khv_vmcs *vmcs)
 	vmcs->va = NULL;
 }
 
+static u64 eptp(const struct khv_vm *vm)
+{
+	u64 eptp = vm->mmu.root | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
+
+	return khv_caps.nested_ad ? eptp | VMX_EPTP_AD_ENABLE_BIT : eptp;
+}
+
 static void setup_controls(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	u64 eptp = vcpu->vm->mmu.root | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
+	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
 
-	if (khv_caps.nested_ad)
-		eptp |= VMX_EPTP_AD_ENABLE_BIT;
 	vmx->cpu_ctl = vmx_caps.cpu;
 	vmx->cpu2_ctl = vmx_caps.cpu2;
 	vmx->entry_ctl = vmx_caps.entry;
@@ -71,7 +76,10 @@ static void setup_controls(struct khv_vcpu *vcpu)
 	khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, vmx->cpu2_ctl);
 	khv_vmwrite(VM_EXIT_CONTROLS, vmx_caps.exit);
 	khv_vmwrite(VM_ENTRY_CONTROLS, vmx->entry_ctl);
-	khv_vmwrite(EPT_POINTER, eptp);
+	if (khv_caps.nested_paging)
+		khv_vmwrite(EPT_POINTER, eptp(vcpu->vm));
+	else
+		exceptions |= BIT(X86_TRAP_PF);
 	if (vmx->vpid)
 		khv_vmwrite(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx->cpu2_ctl & SECONDARY_EXEC_ENCLS_EXITING)
@@ -83,9 +91,10 @@ static void setup_controls(struct khv_vcpu *vcpu)
 	 * Machine checks are the host's. A guest whose #DB or #AC handler is entered
 	 * with the same exception would loop in microcode, out of anyone's reach, so
 	 * these two exit and are injected back; it also shows what DR6 should say.
-	 * All others are the guest's own business under EPT.
+	 * All others are the guest's own business, but for #PF on shadow tables:
+	 * with mask and match 0, whatever its error code.
 	 */
-	khv_vmwrite(EXCEPTION_BITMAP, BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC));
+	khv_vmwrite(EXCEPTION_BITMAP, exceptions);
 	khv_vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	khv_vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	khv_vmwrite(CR3_TARGET_COUNT, 0);
@@ -117,10 +126,14 @@ static void setup_host_constants(void)
 	khv_vmwrite(HOST_IA32_SYSENTER_CS, (u32)val);
 	rdmsrq(MSR_IA32_SYSENTER_EIP, val);
 	khv_vmwrite(HOST_IA32_SYSENTER_EIP, val);
-	rdmsrq(MSR_IA32_CR_PAT, val);
-	khv_vmwrite(HOST_IA32_PAT, val);
-	rdmsrq(MSR_EFER, val);
-	khv_vmwrite(HOST_IA32_EFER, val);
+	if (vmx_caps.pat) {
+		rdmsrq(MSR_IA32_CR_PAT, val);
+		khv_vmwrite(HOST_IA32_PAT, val);
+	}
+	if (vmx_caps.efer) {
+		rdmsrq(MSR_EFER, val);
+		khv_vmwrite(HOST_IA32_EFER, val);
+	}
 }
 
 void khv_vmx_vmcs_setup(struct khv_vcpu *vcpu)
@@ -128,7 +141,7 @@ void khv_vmx_vmcs_setup(struct khv_vcpu *vcpu)
 	setup_controls(vcpu);
 	setup_host_constants();
 	khv_vmwrite(GUEST_IA32_DEBUGCTL, 0);
-	khv_vmwrite(GUEST_IA32_PAT, 0x0007040600070406ULL);
+	khv_vmx_set_msr(vcpu, MSR_IA32_CR_PAT, 0x0007040600070406ULL);
 	khv_vmwrite(GUEST_SYSENTER_CS, 0);
 	khv_vmwrite(GUEST_SYSENTER_ESP, 0);
 	khv_vmwrite(GUEST_SYSENTER_EIP, 0);

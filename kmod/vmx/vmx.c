@@ -39,6 +39,21 @@ static int parse_mode(enum khv_vmx_mode *mode)
 	return 0;
 }
 
+static void announce(void)
+{
+	const char *vpid = vmx_caps.vpid ? ", VPID" : "";
+
+	if (khv_caps.nested_paging)
+		pr_info("VMX, %s ownership, EPT with %s leaves%s\n", khv_vmxon_mode_name(),
+			khv_caps.leaf_1g ? "4K, 2M and 1G" : khv_caps.leaf_2m ? "4K and 2M" : "4K",
+			vpid);
+	else
+		pr_info("VMX, %s ownership, shadow page tables (%s)%s; guests cannot run real mode\n",
+			khv_vmxon_mode_name(),
+			vmx_caps.ept ? "nested_paging=0" : "no EPT with unrestricted guest here",
+			vpid);
+}
+
 static int vmx_init(void)
 {
 	enum khv_vmx_mode mode;
@@ -61,9 +76,7 @@ static int vmx_init(void)
 		khv_mitigate_exit();
 		return r;
 	}
-	pr_info("VMX, %s ownership, EPT with %s leaves%s\n", khv_vmxon_mode_name(),
-		khv_caps.leaf_1g ? "4K, 2M and 1G" : khv_caps.leaf_2m ? "4K and 2M" : "4K",
-		vmx_caps.vpid ? ", VPID" : "");
+	announce();
 	return 0;
 }
 
@@ -179,7 +192,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 	if (vmx->host_cpu != smp_processor_id()) {
 		khv_vmx_host_cpu(vmx);
 		/* Translations that this CPU kept from an earlier stay, or of another's VPID. */
-		vmx->flush = VMX_FLUSH_EPT | VMX_FLUSH_VPID;
+		vmx->flush |= VMX_FLUSH_EPT | VMX_FLUSH_VPID;
 	}
 	if (vmx->host.fs_base != vmx->host_fs_base) {
 		vmx->host_fs_base = vmx->host.fs_base;
@@ -238,10 +251,16 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 
 static void do_flush(struct khv_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	if (vmx->flush & VMX_FLUSH_EPT)
+	if ((vmx->flush & VMX_FLUSH_EPT) && khv_caps.nested_paging)
 		khv_invept(KHV_INVEPT_SINGLE, khv_vmread(EPT_POINTER));
-	if ((vmx->flush & VMX_FLUSH_VPID) && vmx->vpid)
+	/* Without VPID every entry flushes all linear translations. */
+	if (!vmx->vpid)
+		goto done;
+	if (vmx->flush & VMX_FLUSH_VPID)
 		khv_invvpid(KHV_INVVPID_SINGLE, vmx->vpid, 0);
+	else if (vmx->flush & VMX_FLUSH_GVA)
+		khv_invvpid(KHV_INVVPID_ADDRESS, vmx->vpid, vmx->flush_gva);
+done:
 	vmx->flush = 0;
 }
 
@@ -268,6 +287,19 @@ static int entry_failed(struct khv_vcpu *vcpu)
 	return EXIT_SLOW;
 }
 
+/* What is due before an entry besides registers. EXIT_SLOW if there must be none. */
+static int before_entry(struct khv_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->flush & VMX_REAL_MODE) {
+		vmx->exit.reason = VMX_EXIT_NOT_ENTERED;
+		return EXIT_SLOW;
+	}
+	do_flush(vcpu, vmx);
+	return RESUME_GUEST;
+}
+
 static int vmx_run(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -277,8 +309,8 @@ static int vmx_run(struct khv_vcpu *vcpu)
 
 	if (vcpu->regs.dirty || vmx->interruptibility_dirty)
 		khv_vmx_flush_regs(vcpu);
-	if (unlikely(vmx->flush))
-		do_flush(vcpu, vmx);
+	if (unlikely(vmx->flush) && before_entry(vcpu) != RESUME_GUEST)
+		return EXIT_SLOW;
 
 	if (vmx->vmcs.launched)
 		flags |= BIT(KHV_ENTER_LAUNCHED);
@@ -319,6 +351,8 @@ static void update_guest(struct khv_vcpu *vcpu)
 	if (khv_caps.invpcid && khv_has(vcpu, INVPCID))
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
 	vmx->cpu2_ctl = ctl;
+	if (!khv_caps.nested_paging)
+		own_cr4 &= ~(u64)X86_CR4_PGE;
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
 		/* And so must be CR4 bits of features that it does not promise. */
@@ -329,19 +363,30 @@ static void update_guest(struct khv_vcpu *vcpu)
 
 static void flush_tlb(struct khv_vcpu *vcpu)
 {
-	to_vmx(vcpu)->flush = VMX_FLUSH_EPT | VMX_FLUSH_VPID;
+	to_vmx(vcpu)->flush |= VMX_FLUSH_EPT | VMX_FLUSH_VPID;
 }
 
 static void flush_gva(struct khv_vcpu *vcpu, gva_t gva)
 {
-	to_vmx(vcpu)->flush |= VMX_FLUSH_VPID;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	/* There is room for one address; more than that is everything. */
+	if (vmx_caps.vpid_address && !(vmx->flush & VMX_FLUSH_GVA)) {
+		vmx->flush_gva = gva;
+		vmx->flush |= VMX_FLUSH_GVA;
+	} else {
+		vmx->flush |= VMX_FLUSH_VPID;
+	}
 }
 
 static void load_root(struct khv_vcpu *vcpu, hpa_t root)
 {
+	/* Entry reads a PAE root's four entries itself, since there is no EPT. */
 	if (khv_vmx_access_begin(vcpu))
 		khv_vmwrite(GUEST_CR3, root);
 	khv_vmx_access_end(vcpu);
+	/* Translations of the old root have the same VPID. */
+	to_vmx(vcpu)->flush |= VMX_FLUSH_VPID;
 }
 
 static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)

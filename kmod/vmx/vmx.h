@@ -26,9 +26,11 @@
 struct vmx_caps {
 	u32 revision;
 	u32 pin, cpu, cpu2, exit, entry;
-	u64 ept_vpid;		/* IA32_VMX_EPT_VPID_CAP */
+	u64 ept_vpid;		/* IA32_VMX_EPT_VPID_CAP, or 0 */
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-	bool vpid, efer, pat;
+	bool ept;		/* the processor has what EPT takes; nested_paging=0 may leave it */
+	bool vpid, vpid_address;
+	bool efer, pat;		/* entry and exit switch them */
 };
 
 extern struct vmx_caps vmx_caps;
@@ -36,9 +38,12 @@ extern struct vmx_caps vmx_caps;
 /* 0, or -errno after a message that names what is missing. */
 int khv_vmx_caps_probe(void);
 
+/* No exit reason of the processor's: khv did not even try to enter. */
+#define VMX_EXIT_NOT_ENTERED	BIT(30)
+
 /**
  * struct vmx_exit - one VM exit, as far as its handler needs it
- * @reason: basic exit reason
+ * @reason: basic exit reason, or VMX_EXIT_NOT_ENTERED
  * @qual, @gpa, @intr_info, @error_code, @insn_info: read for the reasons that define them
  */
 struct vmx_exit {
@@ -52,7 +57,10 @@ struct vmx_exit {
 #define VMX_CACHE_INTR		BIT(1)	/* interruptibility */
 #define VMX_CACHE_SEG(n)	BIT(8 + (n))
 
-/* CR0 and CR4 bits that the guest may change without an exit. */
+/*
+ * CR0 and CR4 bits that the guest may change without an exit. Not CR4.PGE with
+ * shadow paging, which must know of the flush.
+ */
 #define VMX_CR0_GUEST_OWNED	X86_CR0_TS
 #define VMX_CR4_GUEST_OWNED	(X86_CR4_PVI | X86_CR4_DE | X86_CR4_PCE | X86_CR4_OSFXSR | \
 				 X86_CR4_OSXMMEXCPT | X86_CR4_PGE | X86_CR4_TSD | \
@@ -60,6 +68,9 @@ struct vmx_exit {
 
 #define VMX_FLUSH_EPT		BIT(0)
 #define VMX_FLUSH_VPID		BIT(1)
+#define VMX_FLUSH_GVA		BIT(2)	/* of flush_gva alone */
+/* Not a flush: the guest is in real mode, and this hardware cannot run that. */
+#define VMX_REAL_MODE		BIT(3)
 
 /**
  * struct vmx_vcpu - vcpu->hw
@@ -68,7 +79,8 @@ struct vmx_exit {
  * @cached: VMX_CACHE_*: the copies here are current
  * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: what the VMCS holds
  * @host_cpu: the CPU whose constants are in the host fields
- * @flush: VMX_FLUSH_* due before the next entry
+ * @flush: VMX_FLUSH_* due before the next entry, VMX_REAL_MODE to refuse it
+ * @pat: the guest's, where entry does not load it
  * @cpu_ctl: CPU_BASED_VM_EXEC_CONTROL as in the VMCS
  */
 struct vmx_vcpu {
@@ -88,7 +100,9 @@ struct vmx_vcpu {
 
 	u32 cpu_ctl, cpu2_ctl, entry_ctl;
 	u32 flush;
-	bool syscall_msrs_loaded, tsc_aux_loaded;
+	gva_t flush_gva;
+	u64 pat;
+	bool syscall_msrs_loaded, tsc_aux_loaded, efer_loaded;
 
 	struct khv_host_state host;
 	u64 host_rsp, host_cr3, host_cr4, host_fs_base;
