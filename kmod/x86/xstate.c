@@ -270,14 +270,35 @@ void khv_xstate_load(struct khv_vcpu *vcpu)
 	khv_xstate_switch_xcr0(vcpu);
 }
 
+/*
+ * XSETBV exits, but not on every hypervisor below khv: QEMU's SVM ignores that
+ * intercept. There it is found here what the guest has set. Should khv not offer
+ * it, it is forgotten.
+ */
+static void notice_xcr0(struct khv_vcpu *vcpu)
+{
+	struct khv_xstate *xs = &vcpu->xstate;
+	u64 now;
+
+	if (!(vcpu->regs.cr4 & X86_CR4_OSXSAVE))
+		return;
+	now = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (likely(now == xs->cpu_xcr0))
+		return;
+	xs->cpu_xcr0 = now;
+	khv_write_xcr0(vcpu, now);
+}
+
 void khv_xstate_save(struct khv_vcpu *vcpu)
 {
 	struct khv_xstate *xs = &vcpu->xstate;
 	u32 lo = lower_32_bits(host_mask), hi = upper_32_bits(host_mask);
 
-	/* Components that the guest has turned off are saved all the same. */
-	if (have_xsave)
+	if (have_xsave) {
+		notice_xcr0(vcpu);
+		/* Components that the guest has turned off are saved all the same. */
 		write_xcr0(xs, xs->host_xcr0);
+	}
 	if (have_xsaveopt)
 		asm volatile("xsaveopt64 (%0)" : : "r" (xs->area), "a" (lo), "d" (hi) : "memory");
 	else if (have_xsave)
