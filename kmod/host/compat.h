@@ -28,12 +28,15 @@
 
 /* 6.19 keeps cr4_update_irqsoff() for KVM: CR4's shadow is out of reach. */
 #define KHV_HAVE_CR4_SHADOW	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0))
+/* And the hook that crashes call. */
+#define KHV_HAVE_EMERGENCY	KHV_HAVE_CR4_SHADOW
 #if KHV_HAVE_CR4_SHADOW
 #define khv_cr4_set_vmxe()	cr4_set_bits_irqsoff(X86_CR4_VMXE)
 #define khv_cr4_clear_vmxe()	cr4_clear_bits_irqsoff(X86_CR4_VMXE)
 /* Is KVM here? kvm_init() is an ordinary GPL export on these kernels. */
 #define khv_kvm_present() ({						\
-	bool __present = IS_BUILTIN(CONFIG_KVM_INTEL);			\
+	bool __present = IS_BUILTIN(CONFIG_KVM_INTEL) ||		\
+			 IS_BUILTIN(CONFIG_KVM_AMD);			\
 	if (!__present && __symbol_get("kvm_init")) {			\
 		__symbol_put("kvm_init");				\
 		__present = true;					\
@@ -42,7 +45,7 @@
 })
 /*
  * What to do when the machine crashes. Ordinary GPL exports, too, but not of
- * every 6.1: those without them look at CR4 themselves.
+ * every 6.1: those without them look at CR4 and EFER themselves.
  */
 #define khv_set_emergency(function, callback) do {			\
 	void (*__set)(void (*callback_fn)(void));			\
@@ -139,6 +142,13 @@
 #define khv_host_rfds()		boot_cpu_has_bug(X86_BUG_RFDS)
 #else
 #define khv_host_rfds()		false
+#endif
+
+/* Transient Scheduler Attacks, of AMD processors, became known with 6.16. */
+#ifdef X86_BUG_TSA
+#define khv_host_tsa()		boot_cpu_has_bug(X86_BUG_TSA)
+#else
+#define khv_host_tsa()		false
 #endif
 
 /*

@@ -32,7 +32,7 @@ int khv_host_probe(void)
 	return 0;
 }
 
-static void save_breakpoints(struct khv_host_state *host)
+static void save_breakpoints(struct khv_host_debug *host)
 {
 	asm volatile("mov %%db0, %0" : "=r" (host->dr[0]));
 	asm volatile("mov %%db1, %0" : "=r" (host->dr[1]));
@@ -70,31 +70,43 @@ void khv_host_save(struct khv_host_state *host)
 	host->ldt = read_ldt();
 	host->fs_base = read_fs_base();
 	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
-	rdmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
-	asm volatile("mov %%db7, %0" : "=r" (host->dr7));
-	if (unlikely(khv_host_has_breakpoints(host)))
-		save_breakpoints(host);
+	khv_host_save_debug(&host->debug);
 }
 
-/*
- * Since the last VM exit LDTR is null, and breakpoints and IA32_DEBUGCTL are
- * off. What is found otherwise is what an IPI has set for this task or CPU.
- */
+void khv_host_save_debug(struct khv_host_debug *debug)
+{
+	rdmsrq(MSR_IA32_DEBUGCTLMSR, debug->debugctl);
+	asm volatile("mov %%db7, %0" : "=r" (debug->dr7));
+	if (unlikely(khv_host_has_breakpoints(debug)))
+		save_breakpoints(debug);
+}
+
+/* Since the last VM exit LDTR is null. Otherwise an IPI has loaded it for this task. */
 void khv_host_save_again(struct khv_host_state *host)
 {
 	u16 ldt = read_ldt();
-	unsigned long dr7;
-	u64 debugctl;
 
 	if (unlikely(ldt))
 		host->ldt = ldt;
+	khv_host_save_debug_again(&host->debug);
+}
+
+/*
+ * Since the last VM exit breakpoints and DEBUGCTL are off. What is found
+ * otherwise is what an IPI has set for this task or CPU.
+ */
+void khv_host_save_debug_again(struct khv_host_debug *debug)
+{
+	unsigned long dr7;
+	u64 debugctl;
+
 	rdmsrq(MSR_IA32_DEBUGCTLMSR, debugctl);
 	if (unlikely(debugctl))
-		host->debugctl = debugctl;
+		debug->debugctl = debugctl;
 	asm volatile("mov %%db7, %0" : "=r" (dr7));
 	if (unlikely(dr7 & KHV_DR7_ENABLED)) {
-		host->dr7 = dr7;
-		save_breakpoints(host);
+		debug->dr7 = dr7;
+		save_breakpoints(debug);
 	}
 }
 
@@ -160,18 +172,21 @@ void khv_host_restore(struct khv_host_state *host)
 	 */
 	if (unlikely(host->ds | host->es | host->fs | host->gs | host->ldt))
 		restore_selectors(host);
-	if (unlikely(host->debugctl))
-		wrmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
-
 	restore_table_limits();
+	khv_host_restore_debug(&host->debug);
+}
 
-	if (unlikely(khv_host_has_breakpoints(host))) {
-		asm volatile("mov %0, %%db0" : : "r" (host->dr[0]));
-		asm volatile("mov %0, %%db1" : : "r" (host->dr[1]));
-		asm volatile("mov %0, %%db2" : : "r" (host->dr[2]));
-		asm volatile("mov %0, %%db3" : : "r" (host->dr[3]));
-		asm volatile("mov %0, %%db6" : : "r" (host->dr6));
-		asm volatile("mov %0, %%db7" : : "r" (host->dr7));
+void khv_host_restore_debug(const struct khv_host_debug *debug)
+{
+	if (unlikely(debug->debugctl))
+		wrmsrq(MSR_IA32_DEBUGCTLMSR, debug->debugctl);
+	if (unlikely(khv_host_has_breakpoints(debug))) {
+		asm volatile("mov %0, %%db0" : : "r" (debug->dr[0]));
+		asm volatile("mov %0, %%db1" : : "r" (debug->dr[1]));
+		asm volatile("mov %0, %%db2" : : "r" (debug->dr[2]));
+		asm volatile("mov %0, %%db3" : : "r" (debug->dr[3]));
+		asm volatile("mov %0, %%db6" : : "r" (debug->dr6));
+		asm volatile("mov %0, %%db7" : : "r" (debug->dr7));
 	}
 }
 

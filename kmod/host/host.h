@@ -3,7 +3,7 @@
  * What khv borrows from the host kernel and the host CPU, and hands back.
  *
  * host.c: segment, debug and table registers around a region, host events that
- * arrive as VM exits. vmxon.c: who owns VMX. mitigate.c: speculation.
+ * arrive as VM exits. vmxon.c, svmon.c: who owns VMX or SVM. mitigate.c: speculation.
  * The vendor folders call these; nothing here knows of guests.
  */
 #ifndef KHV_HOST_HOST_H
@@ -13,18 +13,27 @@
 #include <linux/types.h>
 
 /**
- * struct khv_host_state - host registers that a VM exit does not bring back
+ * struct khv_host_debug - host debug registers
+ * @debugctl: DEBUGCTL: branch records, bus lock detection
+ * @dr: valid while @dr7 has a breakpoint enabled
+ * @dr6: likewise
+ */
+struct khv_host_debug {
+	u64 debugctl;
+	unsigned long dr[4], dr6, dr7;
+};
+
+/**
+ * struct khv_host_state - host registers that a VM exit of VMX does not bring back
  * @ds: selectors; user space of a 32-bit task may have them non-zero
  * @ldt: likewise, of a task that has called modify_ldt()
  * @kernel_gs_base: user's GS base while in the kernel
  * @fs_base: goes to the VMCS and comes back by itself
- * @debugctl: IA32_DEBUGCTL: branch records, bus lock detection
- * @dr: valid while @dr7 has a breakpoint enabled
  */
 struct khv_host_state {
 	u16 ds, es, fs, gs, ldt;
-	u64 fs_base, kernel_gs_base, debugctl;
-	unsigned long dr[4], dr6, dr7;
+	u64 fs_base, kernel_gs_base;
+	struct khv_host_debug debug;
 };
 
 /* L0 to G3 of DR7: any breakpoint enabled. */
@@ -42,9 +51,28 @@ void khv_host_restore(struct khv_host_state *host);
 /* After interrupts inside the region: what their handlers may have changed of it. */
 void khv_host_save_again(struct khv_host_state *host);
 
-static inline bool khv_host_has_breakpoints(const struct khv_host_state *host)
+/* The part of these that SVM needs, too. */
+void khv_host_save_debug(struct khv_host_debug *debug);
+void khv_host_restore_debug(const struct khv_host_debug *debug);
+void khv_host_save_debug_again(struct khv_host_debug *debug);
+
+static inline bool khv_host_has_breakpoints(const struct khv_host_debug *debug)
 {
-	return host->dr7 & KHV_DR7_ENABLED;
+	return debug->dr7 & KHV_DR7_ENABLED;
+}
+
+/*
+ * The guest's breakpoint addresses. They matter only when its DR7, which entry
+ * loads, enables one.
+ */
+static inline void khv_host_load_guest_debug(const u64 dr[4], u64 dr7)
+{
+	if (likely(!(dr7 & KHV_DR7_ENABLED)))
+		return;
+	asm volatile("mov %0, %%db0" : : "r" (dr[0]));
+	asm volatile("mov %0, %%db1" : : "r" (dr[1]));
+	asm volatile("mov %0, %%db2" : : "r" (dr[2]));
+	asm volatile("mov %0, %%db3" : : "r" (dr[3]));
 }
 
 /* Deliver an event that ended a guest run to the host's own handler. Interrupts off. */
@@ -99,6 +127,35 @@ void khv_vmxon_forget(struct khv_vmcs *vmcs);
 /* "exclusive" or "per-run": the mode that new regions get. */
 const char *khv_vmxon_mode_name(void);
 
+/* svmon.c. A vCPU's address-space ID: of use on @cpu only, and in this @generation of its IDs. */
+struct khv_asid {
+	int cpu;
+	u32 id;
+	u64 generation;
+};
+
+/* @nr_asids: that the processor has, the host's among them. 0 or -errno. */
+int khv_svmon_init(u32 nr_asids);
+void khv_svmon_exit(void);
+
+/* A VM comes: SVM on on every CPU. 0, or -EBUSY after a message that says whose it is. */
+int khv_svmon_get(void);
+void khv_svmon_put(void);
+
+/*
+ * Own SVM on this CPU, with @asid one of its IDs: another than before when it
+ * was not. *host_pa: where this CPU's VMSAVE puts the host. Preemption off;
+ * interrupts on before and off after success. 0, or -EBUSY.
+ */
+int khv_svmon_enter(struct khv_asid *asid, u64 *host_pa);
+/* Reverse; leaves interrupts off. */
+void khv_svmon_leave(void);
+/* Inside a region: give @asid up for one that has no translations. */
+void khv_svmon_new_asid(struct khv_asid *asid);
+/* Inside a region: the next entry must flush the TLB of all IDs; it has. */
+bool khv_svmon_flush_due(void);
+void khv_svmon_flushed(void);
+
 /* mitigate.c */
 
 struct khv_mitigations {
@@ -106,7 +163,8 @@ struct khv_mitigations {
 	bool ibrs_exit;		/* the kernel relies on IBRS: set it anew after each exit */
 	bool ibpb;		/* barrier when another VM's vCPU comes to this CPU */
 	bool l1d_flush;		/* L1TF: empty the L1D before the first entry of a region */
-	bool clear_buffers;	/* MDS, TAA, MMIO stale data, RFDS: VERW before each entry */
+	bool ibpb_exit;		/* the kernel relies on IBPB at its own entry: also after each exit */
+	bool clear_buffers;	/* MDS, TAA, MMIO stale data, RFDS, TSA: VERW before each entry */
 };
 
 extern struct khv_mitigations khv_mitigations;

@@ -3,7 +3,7 @@
  * Speculation barriers between the host and its guests, and between guests.
  *
  * Each follows a CPU bug bit; the host's mitigations=off is the only switch.
- * What happens on every entry is in vmx/enter.S; here is what depends on who
+ * What happens on every entry is in vmx/enter.S and svm/enter.S; here is what depends on who
  * ran last and what is too long for assembly.
  */
 #include <linux/cpu.h>
@@ -47,7 +47,10 @@ int khv_mitigate_init(void)
 	khv_mitigations.clear_buffers = on && (boot_cpu_has_bug(X86_BUG_MDS) ||
 					       boot_cpu_has_bug(X86_BUG_TAA) ||
 					       boot_cpu_has_bug(X86_BUG_MMIO_STALE_DATA) ||
-					       khv_host_rfds());
+					       khv_host_rfds() || khv_host_tsa());
+	khv_mitigations.ibpb_exit = khv_mitigations.ibpb &&
+				    (boot_cpu_has(X86_FEATURE_ENTRY_IBPB) ||
+				     boot_cpu_has(X86_FEATURE_IBPB_ON_VMEXIT));
 	khv_mitigations.l1d_flush = on && l1tf_applies();
 
 	if (!khv_mitigations.l1d_flush || boot_cpu_has(X86_FEATURE_FLUSH_L1D))

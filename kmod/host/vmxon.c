@@ -9,25 +9,21 @@
  * switched on is left alone: -EBUSY.
  *
  * Exclusive needs cr4_update_irqsoff(), which kernels from 6.19 on keep for
- * KVM, and it makes KVM's own start fail, so it ends when KVM's module arrives.
+ * KVM, and it makes KVM's own start fail, so it ends when KVM's module arrives
+ * (hold.c, which also knows the other occasions).
  */
-#include <linux/cpu.h>
-#include <linux/cpuhotplug.h>
 #include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/percpu.h>
-#include <linux/reboot.h>
-#include <linux/sched.h>
 #include <linux/smp.h>
-#include <linux/suspend.h>
 #include <asm/asm.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 
 #include "host/cr4.h"
+#include "host/hold.h"
 #include "host/host.h"
 #include "vmx/insn.h"
 
@@ -36,7 +32,6 @@
  * @page: its VMXON region
  * @on: VMX was switched on by khv, in exclusive mode
  * @in_region: between khv_vmxon_enter() and _leave()
- * @going: about to be taken offline: VMX must not stay on
  * @current_vmcs: what VMPTRLD was last given, while @on
  * @vmcss: every VMCS this CPU may have cached, while @on
  * @saved_cr4: per-run: what to go back to
@@ -45,20 +40,12 @@ struct vmxon_cpu {
 	void *page;
 	bool on;
 	bool in_region;
-	bool going;
 	struct khv_vmcs *current_vmcs;
 	struct list_head vmcss;
 	unsigned long saved_cr4;
 };
 
 static DEFINE_PER_CPU(struct vmxon_cpu, vmxon_cpu);
-static DEFINE_MUTEX(vmxon_lock);	/* nr_users, and turning VMX off everywhere */
-static int nr_users;
-static bool exclusive;			/* new regions keep VMX on; READ_ONCE outside vmxon_lock */
-static bool want_exclusive;		/* likewise, but for the time around the system's sleep */
-static bool forced;			/* the administrator chose */
-static int hp_state;
-
 static int vmxon(void *page)
 {
 	u64 pa = __pa(page);
@@ -119,45 +106,24 @@ static void exclusive_off(struct vmxon_cpu *c)
 	khv_cr4_clear_vmxe();
 }
 
-static void exclusive_off_ipi(void *left)
+static bool off_this_cpu(void)
 {
 	struct vmxon_cpu *c = this_cpu_ptr(&vmxon_cpu);
 
-	/* A region's interrupt window: its end looks at @exclusive again. */
 	if (c->in_region)
-		atomic_inc(left);
-	else
-		exclusive_off(c);
-}
-
-/* VMX off on every CPU; waits for open regions to end. vmxon_lock held. */
-static void exclusive_off_everywhere(void)
-{
-	atomic_t left;
-
-	lockdep_assert_held(&vmxon_lock);
-	do {
-		atomic_set(&left, 0);
-		on_each_cpu(exclusive_off_ipi, &left, 1);
-		/* A region stays open for one time slice at most. */
-		if (atomic_read(&left))
-			schedule_timeout_uninterruptible(1);
-	} while (atomic_read(&left));
+		return false;
+	exclusive_off(c);
+	return true;
 }
 
 void khv_vmxon_get(void)
 {
-	mutex_lock(&vmxon_lock);
-	nr_users++;
-	mutex_unlock(&vmxon_lock);
+	khv_hold_get(NULL);
 }
 
 void khv_vmxon_put(void)
 {
-	mutex_lock(&vmxon_lock);
-	if (!--nr_users)
-		exclusive_off_everywhere();
-	mutex_unlock(&vmxon_lock);
+	khv_hold_put();
 }
 
 static int enter_exclusive(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
@@ -213,7 +179,7 @@ static noinline int enter_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 
 	local_irq_disable();
 	/* The mode may have changed: the first to notice switches this CPU over. */
-	if (unlikely(c->on && !READ_ONCE(exclusive)))
+	if (unlikely(c->on && !READ_ONCE(khv_hold)))
 		exclusive_off(c);
 	if (!c->on)
 		c->saved_cr4 = khv_read_cr4_raw();
@@ -221,7 +187,7 @@ static noinline int enter_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 		r = enter_exclusive(c, vmcs);
 	else if (c->saved_cr4 & X86_CR4_VMXE)
 		r = -EBUSY;
-	else if (READ_ONCE(exclusive) && !c->going)
+	else if (READ_ONCE(khv_hold) && !this_cpu_read(khv_hold_going))
 		r = enter_exclusive(c, vmcs);
 	else
 		r = enter_per_run(c, vmcs);
@@ -238,7 +204,7 @@ int khv_vmxon_enter(struct khv_vmcs *vmcs)
 	struct vmxon_cpu *c = this_cpu_ptr(&vmxon_cpu);
 
 	local_irq_disable();
-	if (likely(c->on && c->current_vmcs == vmcs && READ_ONCE(exclusive))) {
+	if (likely(c->on && c->current_vmcs == vmcs && READ_ONCE(khv_hold))) {
 		c->in_region = true;
 		return 0;
 	}
@@ -262,13 +228,13 @@ void khv_vmxon_leave(struct khv_vmcs *vmcs)
 	struct vmxon_cpu *c = this_cpu_ptr(&vmxon_cpu);
 
 	c->in_region = false;
-	if (unlikely(!c->on || !READ_ONCE(exclusive)))
+	if (unlikely(!c->on || !READ_ONCE(khv_hold)))
 		leave_slowly(c, vmcs);
 }
 
 bool khv_vmxon_may_take_irqs(void)
 {
-	return this_cpu_read(vmxon_cpu.on) && READ_ONCE(exclusive);
+	return this_cpu_read(vmxon_cpu.on) && READ_ONCE(khv_hold);
 }
 
 static void forget_ipi(void *arg)
@@ -300,111 +266,22 @@ void khv_vmxon_forget(struct khv_vmcs *vmcs)
 
 const char *khv_vmxon_mode_name(void)
 {
-	return READ_ONCE(exclusive) ? "exclusive" : "per-run";
+	return READ_ONCE(khv_hold) ? "exclusive" : "per-run";
 }
 
-static int came_online(unsigned int cpu)
-{
-	this_cpu_write(vmxon_cpu.going, false);
-	return 0;
-}
-
-static int going_offline(unsigned int cpu)
-{
-	local_irq_disable();
-	/* A task may still come by before the CPU stops. */
-	this_cpu_write(vmxon_cpu.going, true);
-	exclusive_off(this_cpu_ptr(&vmxon_cpu));
-	local_irq_enable();
-	return 0;
-}
-
-/* Sleep resets the processor that it does not take offline, and with it VMX. */
-static int pm_event(struct notifier_block *nb, unsigned long action, void *data)
-{
-	mutex_lock(&vmxon_lock);
-	switch (action) {
-	case PM_HIBERNATION_PREPARE:
-	case PM_SUSPEND_PREPARE:
-	case PM_RESTORE_PREPARE:
-		WRITE_ONCE(exclusive, false);
-		exclusive_off_everywhere();
-		break;
-	default:
-		WRITE_ONCE(exclusive, want_exclusive);
-	}
-	mutex_unlock(&vmxon_lock);
-	return NOTIFY_OK;
-}
-
-static struct notifier_block pm_nb = { .notifier_call = pm_event };
-
-#if KHV_HAVE_CR4_SHADOW
-/*
- * The machine has crashed or restarts without ceremony, and INIT and the next
- * kernel's CR4 have to work. Any context; nobody returns to what was interrupted.
- */
+/* INIT and the next kernel's CR4 have to work. */
 static void emergency_off(void)
 {
 	if (khv_read_cr4_raw() & X86_CR4_VMXE)
 		vmxoff();
 }
 
-static bool emergency_set;
-
-static void arm_emergency(void)
-{
-	/* There is one slot, and it is KVM's when KVM is there. */
-	emergency_set = exclusive && !khv_kvm_present();
-	if (emergency_set)
-		khv_set_emergency("cpu_emergency_register_virt_callback", emergency_off);
-}
-
-static void disarm_emergency(void)
-{
-	if (emergency_set)
-		khv_set_emergency("cpu_emergency_unregister_virt_callback", emergency_off);
-	emergency_set = false;
-}
-#else
-static void arm_emergency(void) { }
-static void disarm_emergency(void) { }
-#endif
-
-/* KVM checks CR4.VMXE when it starts: be out of its way before its init runs. */
-static int module_event(struct notifier_block *nb, unsigned long action, void *data)
-{
-	const struct module *mod = data;
-
-	if (action != MODULE_STATE_COMING || strcmp(mod->name, "kvm_intel"))
-		return NOTIFY_DONE;
-	mutex_lock(&vmxon_lock);
-	/* KVM takes the slot without asking whether it is free. */
-	disarm_emergency();
-	if (want_exclusive && !forced) {
-		want_exclusive = false;
-		WRITE_ONCE(exclusive, false);
-		exclusive_off_everywhere();
-		pr_info("kvm_intel is being loaded; VMX ownership changes from exclusive to per-run\n");
-	}
-	mutex_unlock(&vmxon_lock);
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block module_nb = { .notifier_call = module_event };
-
-static int reboot_event(struct notifier_block *nb, unsigned long action, void *data)
-{
-	/* Firmware may use INIT, which VMX root operation blocks. */
-	mutex_lock(&vmxon_lock);
-	want_exclusive = false;
-	WRITE_ONCE(exclusive, false);
-	exclusive_off_everywhere();
-	mutex_unlock(&vmxon_lock);
-	return NOTIFY_OK;
-}
-
-static struct notifier_block reboot_nb = { .notifier_call = reboot_event };
+static const struct khv_hold_ops hold_ops = {
+	.name = "VMX",
+	.kvm_module = "kvm_intel",
+	.off = off_this_cpu,
+	.emergency = emergency_off,
+};
 
 static void free_pages_all(void)
 {
@@ -416,26 +293,16 @@ static void free_pages_all(void)
 	}
 }
 
-static int choose_mode(enum khv_vmx_mode mode)
+int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
 {
-	forced = mode != KHV_VMX_AUTO;
+	bool want = KHV_HAVE_CR4_SHADOW && (mode == KHV_VMX_EXCLUSIVE ||
+					    (mode == KHV_VMX_AUTO && !khv_kvm_present()));
+	int cpu, r;
+
 	if (mode == KHV_VMX_EXCLUSIVE && !KHV_HAVE_CR4_SHADOW) {
 		pr_err("vmx_mode=exclusive is impossible on this kernel: from 6.19 on it lets only KVM change CR4; use per-run or auto\n");
 		return -EOPNOTSUPP;
 	}
-	want_exclusive = KHV_HAVE_CR4_SHADOW && mode != KHV_VMX_PER_RUN &&
-			 (forced || !khv_kvm_present());
-	exclusive = want_exclusive;
-	return 0;
-}
-
-int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
-{
-	int cpu, r;
-
-	r = choose_mode(mode);
-	if (r)
-		return r;
 
 	for_each_possible_cpu(cpu) {
 		struct vmxon_cpu *c = &per_cpu(vmxon_cpu, cpu);
@@ -449,28 +316,11 @@ int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
 		*(u32 *)c->page = revision;
 	}
 
-	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/khv:online", came_online, going_offline);
-	if (r < 0)
+	r = khv_hold_init(&hold_ops, want, mode == KHV_VMX_AUTO);
+	if (r)
 		goto err_pages;
-	hp_state = r;
-	r = register_module_notifier(&module_nb);
-	if (r)
-		goto err_hotplug;
-	r = register_reboot_notifier(&reboot_nb);
-	if (r)
-		goto err_module;
-	r = register_pm_notifier(&pm_nb);
-	if (r)
-		goto err_reboot;
-	arm_emergency();
 	return 0;
 
-err_reboot:
-	unregister_reboot_notifier(&reboot_nb);
-err_module:
-	unregister_module_notifier(&module_nb);
-err_hotplug:
-	cpuhp_remove_state_nocalls(hp_state);
 err_pages:
 	free_pages_all();
 	return r;
@@ -478,10 +328,6 @@ err_pages:
 
 void khv_vmxon_exit(void)
 {
-	disarm_emergency();
-	unregister_pm_notifier(&pm_nb);
-	unregister_reboot_notifier(&reboot_nb);
-	unregister_module_notifier(&module_nb);
-	cpuhp_remove_state_nocalls(hp_state);
+	khv_hold_exit();
 	free_pages_all();
 }

@@ -164,22 +164,6 @@ static void update_host_fields(struct vmx_vcpu *vmx)
 	}
 }
 
-static void load_debug_registers(struct khv_vcpu *vcpu)
-{
-	u64 *dr = vcpu->regs.dr;
-
-	/*
-	 * DR7 is in the VMCS; the addresses matter only when it enables one. DR6
-	 * stays the host's: #DB exits, and so leaves it alone.
-	 */
-	if (likely(!(vcpu->regs.dr7 & 0xff)))
-		return;
-	asm volatile("mov %0, %%db0" : : "r" (dr[0]));
-	asm volatile("mov %0, %%db1" : : "r" (dr[1]));
-	asm volatile("mov %0, %%db2" : : "r" (dr[2]));
-	asm volatile("mov %0, %%db3" : : "r" (dr[3]));
-}
-
 static int region_enter(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -202,7 +186,8 @@ static int region_enter(struct khv_vcpu *vcpu)
 		rdmsrq(MSR_IA32_SPEC_CTRL, vmx->host_spec_ctrl);
 	update_host_fields(vmx);
 	khv_vmx_msr_load(vcpu);
-	load_debug_registers(vcpu);
+	/* DR6 stays the host's: #DB exits, and so leaves it alone. */
+	khv_host_load_guest_debug(vcpu->regs.dr, vcpu->regs.dr7);
 	khv_mitigate_enter(vcpu->vm);
 	return 0;
 }
@@ -234,7 +219,8 @@ static void region_leave(struct khv_vcpu *vcpu)
 static bool region_irq_window(struct khv_vcpu *vcpu)
 {
 	/* With breakpoints set it is not for us to tell the handlers' changes from the old. */
-	if (!khv_vmxon_may_take_irqs() || unlikely(khv_host_has_breakpoints(&to_vmx(vcpu)->host)))
+	if (!khv_vmxon_may_take_irqs() ||
+	    unlikely(khv_host_has_breakpoints(&to_vmx(vcpu)->host.debug)))
 		return false;
 	local_irq_enable();
 	/* One instruction for STI's shadow; the pending interrupt comes here. */
@@ -243,7 +229,7 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	/* A handler may have moved the mm to another PCID, or set a breakpoint. */
 	update_host_fields(to_vmx(vcpu));
 	khv_host_save_again(&to_vmx(vcpu)->host);
-	load_debug_registers(vcpu);
+	khv_host_load_guest_debug(vcpu->regs.dr, vcpu->regs.dr7);
 	/* And it left its data behind. */
 	khv_mitigate_enter(vcpu->vm);
 	return true;

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * When virtualization may stay switched on between regions, and when it must go
+ * off at once: no VM is left, the system sleeps, restarts or crashes, a CPU goes
+ * offline, KVM arrives.
+ *
+ * How it is switched, and what a region does without it, is vmxon.c's and svmon.c's.
+ */
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/kernel.h>
+#include <linux/lockdep.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/reboot.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
+#include <linux/suspend.h>
+
+#include "host/hold.h"
+
+bool khv_hold;
+DEFINE_PER_CPU(bool, khv_hold_going);
+
+static const struct khv_hold_ops *hold_ops;
+static DEFINE_MUTEX(hold_lock);		/* nr_users, and turning it off everywhere */
+static int nr_users;
+static bool want_hold;			/* as khv_hold, but for the time around the system's sleep */
+static bool yields;			/* to KVM, when its module arrives */
+static int hp_state;
+
+static void off_ipi(void *left)
+{
+	/* A region's interrupt window: its end looks at khv_hold again. */
+	if (!hold_ops->off())
+		atomic_inc(left);
+}
+
+/* Off on every CPU; waits for open regions to end. */
+static void off_everywhere(void)
+{
+	atomic_t left;
+
+	lockdep_assert_held(&hold_lock);
+	do {
+		atomic_set(&left, 0);
+		on_each_cpu(off_ipi, &left, 1);
+		/* A region stays open for one time slice at most. */
+		if (atomic_read(&left))
+			schedule_timeout_uninterruptible(1);
+	} while (atomic_read(&left));
+}
+
+int khv_hold_get(int (*first)(void))
+{
+	int r = 0;
+
+	mutex_lock(&hold_lock);
+	if (!nr_users && first) {
+		r = first();
+		if (r)
+			off_everywhere();
+	}
+	if (!r)
+		nr_users++;
+	mutex_unlock(&hold_lock);
+	return r;
+}
+
+void khv_hold_put(void)
+{
+	mutex_lock(&hold_lock);
+	if (!--nr_users)
+		off_everywhere();
+	mutex_unlock(&hold_lock);
+}
+
+static int came_online(unsigned int cpu)
+{
+	this_cpu_write(khv_hold_going, false);
+	return 0;
+}
+
+static int going_offline(unsigned int cpu)
+{
+	local_irq_disable();
+	/* A task may still come by before the CPU stops. */
+	this_cpu_write(khv_hold_going, true);
+	hold_ops->off();
+	local_irq_enable();
+	return 0;
+}
+
+/* Sleep resets the processor that it does not take offline, and with it all that is on. */
+static int pm_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	mutex_lock(&hold_lock);
+	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE:
+		WRITE_ONCE(khv_hold, false);
+		off_everywhere();
+		break;
+	default:
+		WRITE_ONCE(khv_hold, want_hold);
+	}
+	mutex_unlock(&hold_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block pm_nb = { .notifier_call = pm_event };
+
+#if KHV_HAVE_EMERGENCY
+static bool emergency_set;
+
+static void arm_emergency(void)
+{
+	/* There is one slot, and it is KVM's when KVM is there. */
+	emergency_set = khv_hold && !khv_kvm_present();
+	if (emergency_set)
+		khv_set_emergency("cpu_emergency_register_virt_callback", hold_ops->emergency);
+}
+
+static void disarm_emergency(void)
+{
+	if (emergency_set)
+		khv_set_emergency("cpu_emergency_unregister_virt_callback", hold_ops->emergency);
+	emergency_set = false;
+}
+#else
+static void arm_emergency(void) { }
+static void disarm_emergency(void) { }
+#endif
+
+/* KVM looks at the hardware when it starts: be out of its way before its init runs. */
+static int module_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	const struct module *mod = data;
+
+	if (action != MODULE_STATE_COMING || strcmp(mod->name, hold_ops->kvm_module))
+		return NOTIFY_DONE;
+	mutex_lock(&hold_lock);
+	/* KVM takes the slot without asking whether it is free. */
+	disarm_emergency();
+	if (want_hold && yields) {
+		want_hold = false;
+		WRITE_ONCE(khv_hold, false);
+		off_everywhere();
+		pr_info("%s is being loaded; %s ownership changes from exclusive to per-run\n",
+			mod->name, hold_ops->name);
+	}
+	mutex_unlock(&hold_lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block module_nb = { .notifier_call = module_event };
+
+static int reboot_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	/* Firmware may use INIT, which VMX root operation blocks. */
+	mutex_lock(&hold_lock);
+	want_hold = false;
+	WRITE_ONCE(khv_hold, false);
+	off_everywhere();
+	mutex_unlock(&hold_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block reboot_nb = { .notifier_call = reboot_event };
+
+int khv_hold_init(const struct khv_hold_ops *ops, bool want, bool yield)
+{
+	int r;
+
+	hold_ops = ops;
+	want_hold = want;
+	khv_hold = want;
+	yields = yield;
+	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/khv:online", came_online, going_offline);
+	if (r < 0)
+		return r;
+	hp_state = r;
+	r = register_module_notifier(&module_nb);
+	if (r)
+		goto err_hotplug;
+	r = register_reboot_notifier(&reboot_nb);
+	if (r)
+		goto err_module;
+	r = register_pm_notifier(&pm_nb);
+	if (r)
+		goto err_reboot;
+	arm_emergency();
+	return 0;
+
+err_reboot:
+	unregister_reboot_notifier(&reboot_nb);
+err_module:
+	unregister_module_notifier(&module_nb);
+err_hotplug:
+	cpuhp_remove_state_nocalls(hp_state);
+	return r;
+}
+
+void khv_hold_exit(void)
+{
+	disarm_emergency();
+	unregister_pm_notifier(&pm_nb);
+	unregister_reboot_notifier(&reboot_nb);
+	unregister_module_notifier(&module_nb);
+	cpuhp_remove_state_nocalls(hp_state);
+}
