@@ -11,8 +11,7 @@
 #include <asm/nospec-branch.h>
 
 #include "vmx/enter.h"
-
-#define GPR(n)	((n) * 8)
+#include "x86/gprs.h"
 
 	.text
 
@@ -60,20 +59,7 @@ SYM_FUNC_START(khv_vmx_enter)
 	bt	$KHV_ENTER_LAUNCHED, %edx
 
 	mov	GPR(0)(%rdi), %rax
-	mov	GPR(1)(%rdi), %rcx
-	mov	GPR(2)(%rdi), %rdx
-	mov	GPR(3)(%rdi), %rbx
-	mov	GPR(5)(%rdi), %rbp
-	mov	GPR(6)(%rdi), %rsi
-	mov	GPR(8)(%rdi), %r8
-	mov	GPR(9)(%rdi), %r9
-	mov	GPR(10)(%rdi), %r10
-	mov	GPR(11)(%rdi), %r11
-	mov	GPR(12)(%rdi), %r12
-	mov	GPR(13)(%rdi), %r13
-	mov	GPR(14)(%rdi), %r14
-	mov	GPR(15)(%rdi), %r15
-	mov	GPR(7)(%rdi), %rdi
+	LOAD_GPRS_RDI
 
 	/* The last instruction that could leave host data in the buffers is past. */
 	jz	3f
@@ -92,38 +78,12 @@ SYM_INNER_LABEL(khv_vmx_exit, SYM_L_GLOBAL)
 	/* RSP is HOST_RSP again, and so points at the saved gpr. */
 	push	%rax
 	mov	8(%rsp), %rax
-	mov	%rcx, GPR(1)(%rax)
-	mov	%rdx, GPR(2)(%rax)
-	mov	%rbx, GPR(3)(%rax)
-	mov	%rbp, GPR(5)(%rax)
-	mov	%rsi, GPR(6)(%rax)
-	mov	%rdi, GPR(7)(%rax)
-	mov	%r8, GPR(8)(%rax)
-	mov	%r9, GPR(9)(%rax)
-	mov	%r10, GPR(10)(%rax)
-	mov	%r11, GPR(11)(%rax)
-	mov	%r12, GPR(12)(%rax)
-	mov	%r13, GPR(13)(%rax)
-	mov	%r14, GPR(14)(%rax)
-	mov	%r15, GPR(15)(%rax)
+	SAVE_GPRS_RAX
 	pop	GPR(0)(%rax)
 	xor	%eax, %eax
 .Lback:
 	/* Guest values must not steer the host's speculation. */
-	xor	%ebx, %ebx
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%ebp, %ebp
-	xor	%esi, %esi
-	xor	%edi, %edi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
+	CLEAR_GPRS
 
 	/* Before the first RET: the guest filled the return stack buffer. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
