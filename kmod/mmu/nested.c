@@ -194,7 +194,7 @@ void khv_mmu_write_protect(struct khv_vm *vm, gfn_t start, gfn_t end)
 
 static int nested_init(struct khv_mmu *mmu)
 {
-	int r = khv_pt_init(&mmu->pt, &khv_ept_fmt);
+	int r = khv_pt_init(&mmu->pt, khv_caps.ptfmt);
 
 	if (r)
 		return r;

@@ -26,6 +26,19 @@ const struct khv_ptfmt khv_ept_fmt = {
 	.uncached	= 0,		/* memory type 0, PAT not ignored */
 };
 
+const struct khv_ptfmt khv_npt_fmt = {
+	.present	= 0x1,
+	.table		= 0x7,		/* present, writable; nested walks count as user's */
+	.leaf		= 0x5,
+	.write		= 0x2,
+	.noexec		= BIT_ULL(63),
+	.large		= BIT_ULL(7),
+	.accessed	= BIT_ULL(5),
+	.addr		= GENMASK_ULL(51, 12),
+	.cached		= 0,		/* entry 0 of the host's PAT; the guest's own PAT counts, too */
+	.uncached	= 0x18,		/* PCD and PWT: entry 3 */
+};
+
 static bool is_present(const struct khv_pt *pt, u64 e)
 {
 	return e & pt->fmt->present;

@@ -49,6 +49,8 @@ struct khv_ptfmt {
 
 /* "SDM, Format of an EPT Page-Table Entry That Maps a 4-KByte Page" and its siblings. */
 extern const struct khv_ptfmt khv_ept_fmt;
+/* "APM, Volume 2: Nested Paging": entries are laid out as those of long mode. */
+extern const struct khv_ptfmt khv_npt_fmt;
 
 /**
  * struct khv_pt - one set of nested tables

@@ -17,6 +17,7 @@
 struct khv_vm;
 struct khv_vcpu;
 struct khv_event;
+struct khv_ptfmt;
 
 enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_SEG_GS,
 	       KHV_SEG_LDTR, KHV_SEG_TR, KHV_NR_SEGS };
@@ -122,6 +123,7 @@ struct khv_hw_ops {
 /* The vendor chosen at load. */
 extern const struct khv_hw_ops *khv_hw;
 extern const struct khv_hw_ops khv_vmx_ops;
+extern const struct khv_hw_ops khv_svm_ops;
 
 /* What this host's hardware offers guests, filled by ops->probe(), constant afterwards. */
 struct khv_hw_caps {
@@ -132,6 +134,7 @@ struct khv_hw_caps {
 	bool tsc_scaling;
 	bool invpcid, rdtscp, xsaves, umip_emulated;
 	u8 nested_memtype;		/* bits that make a nested leaf write-back */
+	const struct khv_ptfmt *ptfmt;	/* of nested tables */
 };
 
 extern struct khv_hw_caps khv_caps;

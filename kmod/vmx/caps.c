@@ -200,6 +200,7 @@ static void choose_paging(u32 cpu2)
 	khv_caps.leaf_2m = cap & VMX_EPT_2MB_PAGE_BIT;
 	khv_caps.leaf_1g = cap & VMX_EPT_1GB_PAGE_BIT;
 	khv_caps.nested_ad = cap & VMX_EPT_AD_BIT;
+	khv_caps.ptfmt = &khv_ept_fmt;
 	khv_caps.nested_memtype = VMX_EPTP_MT_WB << VMX_EPT_MT_EPTE_SHIFT;
 }
 
