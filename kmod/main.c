@@ -53,7 +53,7 @@ static struct miscdevice kvm_alias = {
 
 /*
  * CPUID itself is asked, not the kernel's feature bits: those are cleared when
- * firmware locked VMX off, and then the vendor's probe has the exact reason.
+ * firmware locked VMX or SVM off, and then the vendor's probe has the exact reason.
  */
 static int choose_hw(void)
 {
@@ -63,8 +63,8 @@ static int choose_hw(void)
 	}
 	if (cpuid_eax(0x80000000) >= 0x80000001 &&
 	    cpuid_ecx(0x80000001) & BIT(X86_FEATURE_SVM & 31)) {
-		pr_err("this release runs guests on Intel VMX only; AMD SVM is not supported yet\n");
-		return -EOPNOTSUPP;
+		khv_hw = &khv_svm_ops;
+		return 0;
 	}
 	pr_err("this CPU offers neither VMX nor SVM; inside a virtual machine, nested virtualization must be enabled for it\n");
 	return -EOPNOTSUPP;

@@ -503,6 +503,25 @@ int khv_emulate_insn(struct khv_vcpu *vcpu, gpa_t gpa)
 	return run(vcpu);
 }
 
+int khv_emulate_decode(struct khv_vcpu *vcpu, const struct khv_emul_insn **insn)
+{
+	struct khv_emul *em = vcpu->emulate.em;
+	int rc;
+
+	*insn = NULL;
+	vcpu->emulate.error = 0;
+	load_state(vcpu);
+	rc = khv_emul_decode(em);
+	if (rc == KHV_EMUL_FAULT) {
+		queue_exception(vcpu);
+		return RESUME_GUEST;
+	}
+	if (rc)
+		return unhandleable(vcpu);
+	*insn = &em->insn;
+	return 0;
+}
+
 int khv_gva_read(struct khv_vcpu *vcpu, gva_t gva, void *buf, unsigned int len, u32 access)
 {
 	struct khv_walk walk;

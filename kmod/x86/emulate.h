@@ -11,6 +11,7 @@
 #include "vm/types.h"
 
 struct khv_emul;
+struct khv_emul_insn;
 struct khv_vcpu;
 
 #define KHV_MMIO_FRAGMENTS	8
@@ -68,6 +69,13 @@ void khv_emulate_destroy(struct khv_vcpu *vcpu);
  * #UD in the guest when it is not the guest's kernel.
  */
 int khv_emulate_insn(struct khv_vcpu *vcpu, gpa_t gpa);
+
+/*
+ * The instruction at RIP, for exits that do not say where it ends or what its
+ * operands are: in *insn until the next emulation. NULL when it could not be
+ * had; then the result, an enum khv_result or -errno, is the exit's. Slow, as above.
+ */
+int khv_emulate_decode(struct khv_vcpu *vcpu, const struct khv_emul_insn **insn);
 
 /*
  * IN or OUT of one unit, not a string instruction (those go to

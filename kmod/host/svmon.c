@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who owns SVM on each CPU, and its address-space IDs.
+ *
+ * EFER.SVME is set on every CPU while any VM exists (hold.c knows the exceptions).
+ * There is no sharing: address-space IDs tag the TLB without saying whose they
+ * are, so a CPU whose SVM another owner has switched on is left alone: -EBUSY.
+ *
+ * An ID belongs to a vCPU on one CPU and for one generation. When a CPU runs
+ * out of them, or has been without SVM, it flushes its TLB and begins anew.
+ */
+#include <linux/atomic.h>
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/smp.h>
+#include <asm/msr.h>
+
+#include "host/hold.h"
+#include "host/host.h"
+
+/**
+ * struct svmon_cpu - SVM on one CPU; only that CPU touches it, interrupts off
+ * @hsave: where VMRUN saves the host
+ * @host: where VMSAVE puts what VMRUN does not save
+ * @on: SVM was switched on by khv
+ * @in_region: between khv_svmon_enter() and _leave()
+ * @flush_due: the next entry must flush the TLB of all IDs
+ * @generation: of IDs
+ * @next_id: the first of this generation that was not given away
+ */
+struct svmon_cpu {
+	void *hsave, *host;
+	bool on;
+	bool in_region;
+	bool flush_due;
+	u64 generation;
+	u32 next_id;
+};
+
+static DEFINE_PER_CPU(struct svmon_cpu, svmon_cpu);
+static u32 max_id;
+
+static void new_generation(struct svmon_cpu *c)
+{
+	c->generation++;
+	c->next_id = 1;		/* 0 is the host's */
+	c->flush_due = true;
+}
+
+static int switch_on(struct svmon_cpu *c)
+{
+	u64 efer;
+
+	rdmsrq(MSR_EFER, efer);
+	if (efer & EFER_SVME)
+		return -EBUSY;
+	wrmsrq(MSR_EFER, efer | EFER_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, __pa(c->hsave));
+	new_generation(c);
+	c->on = true;
+	return 0;
+}
+
+static void switch_off(struct svmon_cpu *c)
+{
+	u64 efer;
+
+	if (!c->on)
+		return;
+	c->on = false;
+	rdmsrq(MSR_EFER, efer);
+	wrmsrq(MSR_VM_HSAVE_PA, 0);
+	wrmsrq(MSR_EFER, efer & ~EFER_SVME);
+}
+
+static bool off_this_cpu(void)
+{
+	struct svmon_cpu *c = this_cpu_ptr(&svmon_cpu);
+
+	if (c->in_region)
+		return false;
+	switch_off(c);
+	return true;
+}
+
+static void on_ipi(void *busy)
+{
+	struct svmon_cpu *c = this_cpu_ptr(&svmon_cpu);
+
+	if (!c->on && READ_ONCE(khv_hold) && switch_on(c))
+		atomic_inc(busy);
+}
+
+static int on_everywhere(void)
+{
+	atomic_t busy = ATOMIC_INIT(0);
+	bool kvm;
+
+	on_each_cpu(on_ipi, &busy, 1);
+	if (!atomic_read(&busy))
+		return 0;
+	kvm = khv_kvm_present();
+	pr_err_ratelimited("%s has SVM switched on on %d CPUs, and address-space IDs cannot be shared; stop its VMs%s\n",
+			   kvm ? "KVM" : "another hypervisor", atomic_read(&busy),
+			   kvm ? ", or unload it with: modprobe -r kvm_amd" : "");
+	return -EBUSY;
+}
+
+int khv_svmon_get(void)
+{
+	return khv_hold_get(on_everywhere);
+}
+
+void khv_svmon_put(void)
+{
+	khv_hold_put();
+}
+
+static void assign(struct svmon_cpu *c, struct khv_asid *asid)
+{
+	if (unlikely(c->next_id > max_id))
+		new_generation(c);
+	asid->cpu = smp_processor_id();
+	asid->generation = c->generation;
+	asid->id = c->next_id++;
+}
+
+int khv_svmon_enter(struct khv_asid *asid, u64 *host_pa)
+{
+	struct svmon_cpu *c;
+	int r;
+
+	local_irq_disable();
+	c = this_cpu_ptr(&svmon_cpu);
+	if (unlikely(!c->on)) {
+		/* A CPU that came online, or the way into or out of the system's sleep. */
+		r = switch_on(c);
+		if (r) {
+			local_irq_enable();
+			return r;
+		}
+	}
+	c->in_region = true;
+	if (unlikely(asid->cpu != smp_processor_id() || asid->generation != c->generation))
+		assign(c, asid);
+	*host_pa = __pa(c->host);
+	return 0;
+}
+
+void khv_svmon_new_asid(struct khv_asid *asid)
+{
+	assign(this_cpu_ptr(&svmon_cpu), asid);
+}
+
+bool khv_svmon_flush_due(void)
+{
+	return this_cpu_read(svmon_cpu.flush_due);
+}
+
+void khv_svmon_flushed(void)
+{
+	this_cpu_write(svmon_cpu.flush_due, false);
+}
+
+void khv_svmon_leave(void)
+{
+	struct svmon_cpu *c = this_cpu_ptr(&svmon_cpu);
+
+	c->in_region = false;
+	if (unlikely(!READ_ONCE(khv_hold) || __this_cpu_read(khv_hold_going)))
+		switch_off(c);
+}
+
+static void emergency_off(void)
+{
+	u64 efer;
+
+	rdmsrq(MSR_EFER, efer);
+	if (efer & EFER_SVME)
+		wrmsrq(MSR_EFER, efer & ~EFER_SVME);
+}
+
+static const struct khv_hold_ops hold_ops = {
+	.name = "SVM",
+	.kvm_module = "kvm_amd",
+	.off = off_this_cpu,
+	.emergency = emergency_off,
+};
+
+static void free_pages_all(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct svmon_cpu *c = &per_cpu(svmon_cpu, cpu);
+
+		free_page((unsigned long)c->hsave);
+		free_page((unsigned long)c->host);
+		c->hsave = NULL;
+		c->host = NULL;
+	}
+}
+
+int khv_svmon_init(u32 nr_asids)
+{
+	int cpu, r;
+
+	max_id = nr_asids - 1;
+	for_each_possible_cpu(cpu) {
+		struct svmon_cpu *c = &per_cpu(svmon_cpu, cpu);
+
+		c->hsave = (void *)get_zeroed_page(GFP_KERNEL);
+		c->host = (void *)get_zeroed_page(GFP_KERNEL);
+		if (!c->hsave || !c->host) {
+			r = -ENOMEM;
+			goto err_pages;
+		}
+	}
+	r = khv_hold_init(&hold_ops, true, false);
+	if (r)
+		goto err_pages;
+	return 0;
+
+err_pages:
+	free_pages_all();
+	return r;
+}
+
+void khv_svmon_exit(void)
+{
+	khv_hold_exit();
+	free_pages_all();
+}
