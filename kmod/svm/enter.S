@@ -43,6 +43,11 @@ SYM_FUNC_START(khv_svm_enter)
 
 .Lclgi:
 	clgi
+	/*
+	 * With V_INTR_MASKING it is the host's IF that lets host interrupts end the
+	 * run. Right before VMRUN, STI's shadow would reach into the guest in QEMU.
+	 */
+	sti
 	bt	$KHV_ENTER_SPEC_CTRL, %ecx
 	jnc	1f
 	mov	%ecx, %ebx
@@ -63,8 +68,6 @@ SYM_FUNC_START(khv_svm_enter)
 	jz	2f
 	verw	khv_verw_sel(%rip)
 2:
-	/* With V_INTR_MASKING it is the host's IF that lets host interrupts end the run. */
-	sti
 	vmrun	%rax
 	cli
 
