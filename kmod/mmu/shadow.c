@@ -17,7 +17,10 @@
 #include "vm/vm.h"
 #include "x86/regs_inline.h"
 
-/* Instructions that the emulator does not know, in a row, on tables that come back each time. */
+/*
+ * Tries of one instruction that the emulator does not know, each on another table
+ * of the guest; and exits after which it is the same instruction, but another time.
+ */
 #define MAX_UNPROTECT	16
 
 static bool is_shadow(const struct khv_vcpu *vcpu)
@@ -176,7 +179,7 @@ int khv_shadow_load_root(struct khv_vcpu *vcpu)
 	if (r)
 		return r;
 	build_root(vcpu);
-	khv_shadow_sync_all(vm);
+	khv_shadow_sync_all(vm, true);
 	khv_shadow_unlock(vm);
 	if (WARN_ON_ONCE(vcpu->mmu.root == KHV_INVALID_GPA))
 		return -EIO;
@@ -207,8 +210,10 @@ void khv_shadow_invlpg(struct khv_vcpu *vcpu, gva_t gva)
 
 	if (is_shadow(vcpu)) {
 		spin_lock(&vcpu->vm->mmu.lock);
+		/* What a processor caches of upper tables goes whatever the address. */
+		if (unlikely(vcpu->vm->mmu.shadow->nr_unsync_upper))
+			khv_shadow_sync_all(vcpu->vm, true);
 		sp = last_level(vcpu, gva);
-		/* Others are in step as they are. */
 		if (sp && sp->unsync)
 			khv_sp_sync_entry(vcpu->vm, sp, khv_sp_index(gva, 1));
 		khv_shadow_unlock(vcpu->vm);
@@ -219,25 +224,21 @@ void khv_shadow_invlpg(struct khv_vcpu *vcpu, gva_t gva)
 bool khv_shadow_unprotect(struct khv_vcpu *vcpu, gpa_t gpa)
 {
 	struct khv_vcpu_mmu *mmu = &vcpu->mmu;
-	gfn_t gfn = gpa >> PAGE_SHIFT;
-	struct hlist_node *next;
-	struct khv_sp *sp;
-	bool any = false;
+	bool any;
 
 	if (!is_shadow(vcpu) || gpa == KHV_INVALID_GPA)
 		return false;
-	/* Each time it needs the very table that it writes to: it will never get through. */
-	if (mmu->unprotect_rip != khv_rip(vcpu)) {
+	/* A write that keeps coming back needs something else. */
+	if (mmu->unprotect_rip != khv_rip(vcpu) ||
+	    vcpu->exits - mmu->unprotect_exits > MAX_UNPROTECT) {
 		mmu->unprotect_rip = khv_rip(vcpu);
 		mmu->unprotect_count = 0;
 	}
+	mmu->unprotect_exits = vcpu->exits;
 	if (mmu->unprotect_count++ >= MAX_UNPROTECT)
 		return false;
 	spin_lock(&vcpu->vm->mmu.lock);
-	khv_sp_for_each(vcpu->vm->mmu.shadow, sp, next, gfn) {
-		khv_sp_zap(vcpu->vm, sp);
-		any = true;
-	}
+	any = khv_sp_open(vcpu->vm, gpa >> PAGE_SHIFT);
 	khv_shadow_unlock(vcpu->vm);
 	return any;
 }

@@ -70,6 +70,7 @@ union khv_sp_role {
  * @again_rip: the instruction
  * @again_exits: vcpu->exits then
  * @unprotect_rip: instruction for which tables were last given up
+ * @unprotect_exits: vcpu->exits then
  * @unprotect_count: how often in a row
  */
 struct khv_vcpu_mmu {
@@ -79,7 +80,7 @@ struct khv_vcpu_mmu {
 	union khv_sp_role role;
 	gva_t again_gva;
 	u64 again_rip, again_exits;
-	u64 unprotect_rip;
+	u64 unprotect_rip, unprotect_exits;
 	unsigned int unprotect_count;
 };
 
@@ -123,7 +124,7 @@ void khv_shadow_written(struct khv_vm *vm, gpa_t gpa, unsigned long len);
 
 /*
  * The instruction at RIP writes to @gpa and cannot be emulated. True when it is
- * worth another try: shadows of a table there are gone, so that it need not be.
+ * worth another try: a table there may get out of step now.
  */
 bool khv_shadow_unprotect(struct khv_vcpu *vcpu, gpa_t gpa);
 

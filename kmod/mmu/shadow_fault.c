@@ -128,6 +128,7 @@ static struct khv_sp *descend(struct shadow_fault *f, struct khv_sp *sp, unsigne
 		child = khv_sp_child(spte);
 		if (child->gfn == gfn && child->role.word == role.word) {
 			child->writes = 0;
+			sp->gpte[index] = gpte_for(f, sp);
 			return child;
 		}
 	}

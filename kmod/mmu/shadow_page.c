@@ -61,9 +61,32 @@ static struct khv_sp *alloc_sp(void)
 	return sp;
 }
 
-struct hlist_head *khv_sp_bucket(struct khv_shadow *s, gfn_t gfn)
+static struct hlist_head *bucket(struct khv_shadow *s, gfn_t gfn)
 {
 	return &s->pages[hash_64(gfn, KHV_SP_HASH_BITS)];
+}
+
+/* The first one from @node on that stands for the table at @gfn. */
+static struct khv_sp *table_from(struct hlist_node *node, gfn_t gfn)
+{
+	struct khv_sp *sp;
+
+	for (; node; node = node->next) {
+		sp = hlist_entry(node, struct khv_sp, hash);
+		if (sp->gfn == gfn && !sp->role.direct)
+			return sp;
+	}
+	return NULL;
+}
+
+struct khv_sp *khv_sp_first(struct khv_shadow *s, gfn_t gfn)
+{
+	return table_from(bucket(s, gfn)->first, gfn);
+}
+
+struct khv_sp *khv_sp_next(const struct khv_sp *sp)
+{
+	return table_from(sp->hash.next, sp->gfn);
 }
 
 static struct hlist_head *region_bucket(struct khv_shadow *s, gfn_t gfn)
@@ -160,7 +183,7 @@ static struct khv_sp *find(struct khv_shadow *s, gfn_t gfn, union khv_sp_role ro
 {
 	struct khv_sp *sp;
 
-	hlist_for_each_entry(sp, khv_sp_bucket(s, gfn), hash)
+	hlist_for_each_entry(sp, bucket(s, gfn), hash)
 		if (sp->gfn == gfn && sp->role.word == role.word)
 			return sp;
 	return NULL;
@@ -185,7 +208,10 @@ struct khv_sp *khv_sp_get(struct khv_vm *vm, gfn_t gfn, union khv_sp_role role)
 
 	if (sp) {
 		list_move(&sp->lru, &s->lru);
-		if (sp->unsync)
+		/* A new way to it leads to what the guest has now, also further down. */
+		if (role.level > 1 && !role.direct)
+			khv_shadow_sync_all(vm, false);
+		else if (sp->unsync)
 			khv_sp_sync(vm, sp);
 		return sp;
 	}
@@ -198,7 +224,7 @@ struct khv_sp *khv_sp_get(struct khv_vm *vm, gfn_t gfn, union khv_sp_role role)
 	sp->invalid = false;
 	s->nr_pages++;
 	list_add(&sp->lru, &s->lru);
-	hlist_add_head(&sp->hash, khv_sp_bucket(s, gfn));
+	hlist_add_head(&sp->hash, bucket(s, gfn));
 	if (!role.direct) {
 		hlist_add_head(&sp->region, region_bucket(s, gfn));
 		/* What is read of the table from now on cannot change unseen. */

@@ -9,8 +9,8 @@
  * way to it do, so what the upper ones allow is part of the role.
  *
  * The frame of a guest table that has a shadow is "tracked": mapped read-only,
- * but where all its shadows are of level 1, which may be out of step ("unsync")
- * as translations in a TLB may be.
+ * but where all its shadows are out of step ("unsync"), as what a processor keeps
+ * in TLBs may be. As a rule these are of level 1.
  *
  * Everything here belongs to the holder of mmu.lock. What is removed is noted in
  * struct khv_shadow and made good by khv_shadow_commit(), at the latest before
@@ -94,6 +94,7 @@ struct khv_sp {
  * @nr_pages: in use
  * @nr_spare: on @spare
  * @nr_unsync: on @unsync
+ * @nr_unsync_upper: of these, above level 1
  * @limit: the client's limit to @nr_pages, or 0: khv decides
  * @flush: an entry was removed or restricted since the last flush
  * @buf: a table of the guest's, while it is compared
@@ -110,6 +111,7 @@ struct khv_shadow {
 	unsigned long nr_pages;
 	unsigned long nr_spare;
 	unsigned long nr_unsync;
+	unsigned long nr_unsync_upper;
 	unsigned long limit;
 	bool flush;
 	void *buf;
@@ -175,11 +177,9 @@ static inline unsigned int khv_sp_gpte_size(const struct khv_sp *sp)
 	return sp->role.mode == KHV_SP_32 ? 4 : 8;
 }
 
-#define khv_sp_for_each(s, sp, next, frame)						\
-	hlist_for_each_entry_safe(sp, next, khv_sp_bucket(s, frame), hash)		\
-		if ((sp)->gfn == (frame) && !(sp)->role.direct)
-
-struct hlist_head *khv_sp_bucket(struct khv_shadow *s, gfn_t gfn);
+/* The first shadow of the guest's table at @gfn, and the one after @sp; NULL: no more. */
+struct khv_sp *khv_sp_first(struct khv_shadow *s, gfn_t gfn);
+struct khv_sp *khv_sp_next(const struct khv_sp *sp);
 
 /* shadow_rmap.c */
 
@@ -199,8 +199,8 @@ void khv_rmap_protect(struct khv_shadow *s, gfn_t gfn);
 
 /* Write-protect the table and drop what no longer agrees with it. */
 void khv_sp_sync(struct khv_vm *vm, struct khv_sp *sp);
-/* All that are out of step now. May give the lock up in between. */
-void khv_shadow_sync_all(struct khv_vm *vm);
+/* All that are out of step now. @may_yield: the lock may be given up in between. */
+void khv_shadow_sync_all(struct khv_vm *vm, bool may_yield);
 /* The entry at @index only, and the page stays writable. */
 void khv_sp_sync_entry(struct khv_vm *vm, struct khv_sp *sp, unsigned int index);
 void khv_sp_set_sync(struct khv_shadow *s, struct khv_sp *sp);
@@ -215,5 +215,7 @@ enum khv_sp_write {
  * get out of step, or go when nobody uses them, to make that possible.
  */
 enum khv_sp_write khv_sp_may_write(struct khv_vm *vm, gfn_t gfn, bool write);
+/* Let all shadows of @gfn get out of step, whatever their level. False: it has none. */
+bool khv_sp_open(struct khv_vm *vm, gfn_t gfn);
 
 #endif

@@ -6,7 +6,9 @@
  * unsync, and compared with it again when the guest does what would make a
  * processor forget translations (INVLPG, CR3 loads), or when a new way to it is
  * made. Writes to other tables are emulated, and khv_shadow_written() drops what
- * was made of the bytes that changed.
+ * was made of the bytes that changed. What cannot be emulated is let through: then
+ * those get out of step as well, as a processor's paging-structure caches may, and
+ * any INVLPG brings them back.
  */
 #include <linux/kernel.h>
 #include <linux/sched.h>
@@ -21,11 +23,29 @@
 /* Pages compared between two looks at who else wants the lock. */
 #define SYNC_BATCH	16
 
-/* The guest's entry for @index, from the part of its table that @sp stands for. */
-static u64 gpte_in(const struct khv_sp *sp, const void *table, unsigned int index)
+/* Entries of @sp for each of the guest's: a 4-MByte range of 32-bit paging takes two. */
+static unsigned int entries_each(const struct khv_sp *sp)
 {
-	return khv_sp_gpte_size(sp) == 4 ? ((const u32 *)table)[index] :
-					   ((const u64 *)table)[index];
+	return sp->role.mode == KHV_SP_32 && sp->role.level == 2 ? 2 : 1;
+}
+
+/* Bytes of the guest's table that @sp stands for, and where they begin. */
+static unsigned int part_size(const struct khv_sp *sp)
+{
+	return KHV_PT_ENTRIES / entries_each(sp) * khv_sp_gpte_size(sp);
+}
+
+static gpa_t part_gpa(const struct khv_sp *sp)
+{
+	return (sp->gfn << PAGE_SHIFT) + sp->role.quadrant * part_size(sp);
+}
+
+/* The guest's entry for @index, from that part. */
+static u64 gpte_in(const struct khv_sp *sp, const void *part, unsigned int index)
+{
+	index /= entries_each(sp);
+	return khv_sp_gpte_size(sp) == 4 ? ((const u32 *)part)[index] :
+					   ((const u64 *)part)[index];
 }
 
 /* A dirty bit that was set since makes nothing wrong: without it the leaf is read-only. */
@@ -42,17 +62,10 @@ static void compare_entry(struct khv_shadow *s, struct khv_sp *sp, unsigned int 
 		khv_spte_drop(s, sp, index);
 }
 
-/* Where in the guest's memory the entries of @sp begin; level 1. */
-static gpa_t entries_gpa(const struct khv_sp *sp)
-{
-	return (sp->gfn << PAGE_SHIFT) + sp->role.quadrant * (PAGE_SIZE / 2);
-}
-
 static void compare(struct khv_vm *vm, struct khv_sp *sp)
 {
 	struct khv_shadow *s = vm->mmu.shadow;
-	unsigned long len = KHV_PT_ENTRIES * khv_sp_gpte_size(sp);
-	bool gone = khv_gpa_read_atomic(vm, entries_gpa(sp), s->buf, len);
+	bool gone = khv_gpa_read_atomic(vm, part_gpa(sp), s->buf, part_size(sp));
 	unsigned int i;
 
 	for (i = 0; i < KHV_PT_ENTRIES; i++) {
@@ -72,6 +85,7 @@ void khv_sp_set_sync(struct khv_shadow *s, struct khv_sp *sp)
 	sp->unsync = false;
 	list_del_init(&sp->unsync_link);
 	s->nr_unsync--;
+	s->nr_unsync_upper -= sp->role.level > 1;
 }
 
 static void set_unsync(struct khv_shadow *s, struct khv_sp *sp)
@@ -81,6 +95,7 @@ static void set_unsync(struct khv_shadow *s, struct khv_sp *sp)
 	sp->unsync = true;
 	list_add_tail(&sp->unsync_link, &s->unsync);
 	s->nr_unsync++;
+	s->nr_unsync_upper += sp->role.level > 1;
 }
 
 void khv_sp_sync(struct khv_vm *vm, struct khv_sp *sp)
@@ -101,7 +116,7 @@ void khv_sp_sync_entry(struct khv_vm *vm, struct khv_sp *sp, unsigned int index)
 
 	if (!sp->spt[index])
 		return;
-	if (khv_gpa_read_atomic(vm, entries_gpa(sp) + index * size, &now, size))
+	if (khv_gpa_read_atomic(vm, part_gpa(sp) + index * size, &now, size))
 		khv_spte_drop(vm->mmu.shadow, sp, index);
 	else
 		compare_entry(vm->mmu.shadow, sp, index, now);
@@ -128,7 +143,7 @@ static void sync_batch(struct khv_vm *vm, unsigned long nr)
 	}
 }
 
-void khv_shadow_sync_all(struct khv_vm *vm)
+void khv_shadow_sync_all(struct khv_vm *vm, bool may_yield)
 {
 	struct khv_shadow *s = vm->mmu.shadow;
 	/* New ones join at the end: those that count are gone after as many. */
@@ -139,7 +154,8 @@ void khv_shadow_sync_all(struct khv_vm *vm)
 		sync_batch(vm, nr);
 		left -= nr;
 		khv_shadow_commit(vm);
-		cond_resched_lock(&vm->mmu.lock);
+		if (may_yield)
+			cond_resched_lock(&vm->mmu.lock);
 	}
 }
 
@@ -152,20 +168,31 @@ static bool unused(const struct khv_sp *sp)
 enum khv_sp_write khv_sp_may_write(struct khv_vm *vm, gfn_t gfn, bool write)
 {
 	struct khv_shadow *s = vm->mmu.shadow;
-	struct hlist_node *next;
-	struct khv_sp *sp;
+	struct khv_sp *sp, *next;
 
-	khv_sp_for_each(s, sp, next, gfn) {
+	for (sp = khv_sp_first(s, gfn); sp; sp = next) {
+		next = khv_sp_next(sp);
 		if (write && unused(sp))
 			khv_sp_zap(vm, sp);
-		else if (sp->role.level > 1 || (!write && !sp->unsync))
+		else if (!sp->unsync && (sp->role.level > 1 || !write))
 			return KHV_SP_PROTECTED;
 	}
 	if (!write)
 		return KHV_SP_WRITABLE;
-	khv_sp_for_each(s, sp, next, gfn)
+	for (sp = khv_sp_first(s, gfn); sp; sp = khv_sp_next(sp))
 		set_unsync(s, sp);
 	return KHV_SP_WRITABLE;
+}
+
+bool khv_sp_open(struct khv_vm *vm, gfn_t gfn)
+{
+	struct khv_shadow *s = vm->mmu.shadow;
+	struct khv_sp *sp = khv_sp_first(s, gfn);
+	bool any = sp;
+
+	for (; sp; sp = khv_sp_next(sp))
+		set_unsync(s, sp);
+	return any;
 }
 
 /* Entries of @sp that were made of guest entry @n of its table: the first, and how many. */
@@ -200,11 +227,11 @@ static void drop_written(struct khv_shadow *s, struct khv_sp *sp, unsigned int o
 static void page_written(struct khv_vm *vm, gpa_t gpa, unsigned int len)
 {
 	struct khv_shadow *s = vm->mmu.shadow;
-	struct hlist_node *next;
-	struct khv_sp *sp;
+	struct khv_sp *sp, *next;
 
 	spin_lock(&vm->mmu.lock);
-	khv_sp_for_each(s, sp, next, gpa >> PAGE_SHIFT) {
+	for (sp = khv_sp_first(s, gpa >> PAGE_SHIFT); sp; sp = next) {
+		next = khv_sp_next(sp);
 		if (unused(sp) || (!sp->roots && ++sp->writes >= FLOOD))
 			khv_sp_zap(vm, sp);
 		else
