@@ -344,7 +344,7 @@ static void test_device_memory(void)
 }
 
 /* Even pages are thrown away at any time; odd ones only ever count up. */
-#define ROUNDS	300
+#define ROUNDS	100
 
 static volatile uint64_t rounds;
 
