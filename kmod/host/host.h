@@ -169,7 +169,8 @@ struct khv_mitigations {
 
 extern struct khv_mitigations khv_mitigations;
 
-int khv_mitigate_init(void);
+/* @guest_tables: the hardware walks page tables that guests write. 0 or -errno. */
+int khv_mitigate_init(bool guest_tables);
 void khv_mitigate_exit(void);
 /*
  * Before the first entry of a region: IBPB if @owner differs from the CPU's last,

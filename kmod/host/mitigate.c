@@ -36,7 +36,7 @@ static bool l1tf_applies(void)
 	return !(caps & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
 }
 
-int khv_mitigate_init(void)
+int khv_mitigate_init(bool guest_tables)
 {
 	bool on = !cpu_mitigations_off();
 	struct page *page;
@@ -51,7 +51,8 @@ int khv_mitigate_init(void)
 	khv_mitigations.ibpb_exit = khv_mitigations.ibpb &&
 				    (boot_cpu_has(X86_FEATURE_ENTRY_IBPB) ||
 				     boot_cpu_has(X86_FEATURE_IBPB_ON_VMEXIT));
-	khv_mitigations.l1d_flush = on && l1tf_applies();
+	/* Without tables that the hardware walks, a guest cannot aim an entry that is not present. */
+	khv_mitigations.l1d_flush = on && guest_tables && l1tf_applies();
 
 	if (!khv_mitigations.l1d_flush || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;

@@ -30,7 +30,7 @@ static int svm_init(void)
 	r = khv_svm_maps_create();
 	if (r)
 		return r;
-	r = khv_mitigate_init();
+	r = khv_mitigate_init(khv_caps.nested_paging);
 	if (r)
 		goto err_maps;
 	r = khv_svmon_init(svm_caps.nr_asids);

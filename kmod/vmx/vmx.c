@@ -68,7 +68,7 @@ static int vmx_init(void)
 	if (r)
 		return r;
 	khv_vmx_msr_host_init();
-	r = khv_mitigate_init();
+	r = khv_mitigate_init(khv_caps.nested_paging);
 	if (r)
 		return r;
 	r = khv_vmxon_init(vmx_caps.revision, mode);
