@@ -61,14 +61,9 @@ static inline bool khv_host_has_breakpoints(const struct khv_host_debug *debug)
 	return debug->dr7 & KHV_DR7_ENABLED;
 }
 
-/*
- * The guest's breakpoint addresses. They matter only when its DR7, which entry
- * loads, enables one.
- */
-static inline void khv_host_load_guest_debug(const u64 dr[4], u64 dr7)
+/* The guest's breakpoint addresses. */
+static inline void khv_host_load_guest_debug(const u64 dr[4])
 {
-	if (likely(!(dr7 & KHV_DR7_ENABLED)))
-		return;
 	asm volatile("mov %0, %%db0" : : "r" (dr[0]));
 	asm volatile("mov %0, %%db1" : : "r" (dr[1]));
 	asm volatile("mov %0, %%db2" : : "r" (dr[2]));

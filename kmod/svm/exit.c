@@ -38,10 +38,8 @@ static int fast_db(struct khv_vcpu *vcpu)
 	bool ours = svm->stepping && (dr6 & DR_STEP);
 
 	khv_svm_note_progress(vcpu, dr6 & DR_STEP);
-	/* What is reported is noted; the next #DB starts afresh, on the host's side, too. */
-	svm->vmcb->dr6 = KHV_DR6_CLEAR;
-	svm_dirty(svm, KHV_CLEAN_DR);
-	asm volatile("mov %0, %%db6" : : "r" (KHV_DR6_CLEAR));
+	/* What is reported is noted; the next #DB starts afresh. */
+	khv_svm_clear_dr6(svm);
 	if (ours)
 		dr6 &= ~(u64)DR_STEP;
 	if (!ours || dr6)
@@ -96,6 +94,9 @@ int khv_svm_exit_fast(struct khv_vcpu *vcpu)
 		return RESUME_GUEST;
 	case EXIT_EXCEPTION(X86_TRAP_DB):
 		return fast_db(vcpu);
+	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
+		khv_svm_open_drs(vcpu);
+		return RESUME_GUEST;
 	case EXIT_EXCEPTION(X86_TRAP_AC):
 		khv_queue_exception_e(vcpu, X86_TRAP_AC, svm->vmcb->exitinfo1);
 		return RESUME_GUEST;
@@ -205,21 +206,6 @@ static int handle_cr(struct khv_vcpu *vcpu)
 		       khv_intercept_mov_from_cr(vcpu, cr, gpr);
 }
 
-static int handle_dr(struct khv_vcpu *vcpu)
-{
-	const struct svm_vcpu *svm = to_svm(vcpu);
-	const struct khv_emul_insn *insn = svm->insn;
-	bool read = svm->vmcb->exitcode < SVM_EXIT_WRITE_DR0;
-	unsigned int gpr = svm->vmcb->exitinfo1 & OPERAND_GPR;
-
-	if (insn) {
-		if (insn->map != 1 || insn->opcode != (read ? 0x21 : 0x23))
-			return RESUME_GUEST;
-		gpr = modrm_gpr(insn);
-	}
-	return khv_intercept_mov_dr(vcpu, svm->vmcb->exitcode & 7, gpr, read);
-}
-
 static int handle_invlpg(struct khv_vcpu *vcpu)
 {
 	const struct svm_vcpu *svm = to_svm(vcpu);
@@ -290,7 +276,6 @@ static bool needs_operand(const struct khv_vmcb *vmcb)
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR8:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return !svm_caps.decode_assists || !(vmcb->exitinfo1 & CR_MOV);
-	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
 	case SVM_EXIT_INVLPG:
 		return !svm_caps.decode_assists;
 	default:
@@ -301,7 +286,7 @@ static bool needs_operand(const struct khv_vmcb *vmcb)
 static bool needs_length(u64 code)
 {
 	switch (code) {
-	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_DR7:
+	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR8:
 	case SVM_EXIT_CR0_SEL_WRITE:
 	case SVM_EXIT_CPUID:
 	case SVM_EXIT_INVD ... SVM_EXIT_INVLPG:
@@ -362,8 +347,6 @@ int khv_svm_handle_exit(struct khv_vcpu *vcpu)
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR8:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return handle_cr(vcpu);
-	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
-		return handle_dr(vcpu);
 	case SVM_EXIT_INVLPG:
 		return handle_invlpg(vcpu);
 	case SVM_EXIT_XSETBV:

@@ -5,6 +5,7 @@
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <asm/trapnr.h>
 #include <uapi/asm/debugreg.h>
 
 #include "svm/svm.h"
@@ -308,4 +309,46 @@ void khv_svm_set_dr7(struct khv_vcpu *vcpu, u64 dr7)
 {
 	to_svm(vcpu)->vmcb->dr7 = dr7;
 	svm_dirty(to_svm(vcpu), KHV_CLEAN_DR);
+}
+
+/* For the next #DB, the guest's and the host's: VM exit leaves DR6 as the guest had it. */
+void khv_svm_clear_dr6(struct svm_vcpu *svm)
+{
+	svm->vmcb->dr6 = KHV_DR6_CLEAR;
+	svm_dirty(svm, KHV_CLEAN_DR);
+	asm volatile("mov %0, %%db6" : : "r" (KHV_DR6_CLEAR));
+}
+
+/*
+ * The guest reaches for a debug register, and hardly ever for one alone: it gets
+ * all of them, until the next exit.
+ */
+void khv_svm_open_drs(struct khv_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->drs_open = true;
+	svm->vmcb->intercepts[1] = 0;
+	svm->vmcb->dr6 = vcpu->regs.dr6;
+	svm_dirty(svm, KHV_CLEAN_INTERCEPTS | KHV_CLEAN_DR);
+	khv_host_load_guest_debug(vcpu->regs.dr);
+}
+
+void khv_svm_close_drs(struct khv_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 *dr = vcpu->regs.dr;
+
+	asm volatile("mov %%db0, %0" : "=r" (dr[0]));
+	asm volatile("mov %%db1, %0" : "=r" (dr[1]));
+	asm volatile("mov %%db2, %0" : "=r" (dr[2]));
+	asm volatile("mov %%db3, %0" : "=r" (dr[3]));
+	vcpu->regs.dr6 = svm->vmcb->dr6;
+	vcpu->regs.dr7 = svm->vmcb->dr7;
+	svm->drs_open = false;
+	svm->vmcb->intercepts[1] = KHV_ICPT_ALL_DRS;
+	svm_dirty(svm, KHV_CLEAN_INTERCEPTS);
+	/* The exit of a #DB is still to look at it. */
+	if (svm->vmcb->exitcode != SVM_EXIT_EXCP_BASE + X86_TRAP_DB)
+		khv_svm_clear_dr6(svm);
 }

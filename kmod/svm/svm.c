@@ -112,6 +112,13 @@ static void vcpu_destroy(struct khv_vcpu *vcpu)
 	kfree(svm);
 }
 
+static void load_breakpoints(struct khv_vcpu *vcpu)
+{
+	/* DR7 is in the VMCB; the addresses matter only when it enables one. */
+	if (unlikely(vcpu->regs.dr7 & KHV_DR7_ENABLED))
+		khv_host_load_guest_debug(vcpu->regs.dr);
+}
+
 static int region_enter(struct khv_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -137,7 +144,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 	if (khv_mitigations.spec_ctrl)
 		rdmsrq(MSR_IA32_SPEC_CTRL, svm->host_spec_ctrl);
 	khv_svm_msr_load(vcpu);
-	khv_host_load_guest_debug(vcpu->regs.dr, vcpu->regs.dr7);
+	load_breakpoints(vcpu);
 	khv_mitigate_enter(vcpu->vm);
 	return 0;
 }
@@ -158,6 +165,8 @@ static void region_leave(struct khv_vcpu *vcpu)
 
 	if (unlikely(vcpu->events.active.kind != KHV_EVENT_NONE))
 		withdraw_event(vcpu);
+	if (unlikely(svm->drs_open))
+		khv_svm_close_drs(vcpu);
 	khv_svm_msr_put(vcpu);
 	khv_host_restore_debug(&svm->host);
 	khv_ibpb_before_user();
@@ -180,7 +189,7 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	/* A handler may have loaded another LDT, or set a breakpoint. */
 	khv_vmsave(svm->host_pa);
 	khv_host_save_debug_again(&svm->host);
-	khv_host_load_guest_debug(vcpu->regs.dr, vcpu->regs.dr7);
+	load_breakpoints(vcpu);
 	/* And it left its data behind. */
 	khv_mitigate_enter(vcpu->vm);
 	return true;
@@ -243,6 +252,8 @@ static int svm_run(struct khv_vcpu *vcpu)
 	vmcb->tlb_control = KHV_TLB_KEEP;
 	vmcb->eventinj = 0;
 	vcpu->exits++;
+	if (unlikely(svm->drs_open))
+		khv_svm_close_drs(vcpu);
 
 	if (unlikely(vmcb->exitcode == (u64)SVM_EXIT_ERR)) {
 		svm_dirty(svm, KHV_CLEAN_ALL);

@@ -68,6 +68,7 @@ enum svm_nmi {
  * @iret_rip: likewise
  * @stepping: RFLAGS.TF is khv's: an exit is wanted after the instruction at @step_rip
  * @step_iret: which is IRET, so that TF is the guest's when it is done
+ * @drs_open: the debug registers are the guest's, without exits
  * @nudge: an interrupt to this CPU, for an exit as soon as the guest has been entered
  */
 struct svm_vcpu {
@@ -89,6 +90,7 @@ struct svm_vcpu {
 	u64 iret_rip;
 	bool stepping, step_iret;
 	u64 step_rip;
+	bool drs_open;
 	struct irq_work nudge;
 
 	bool tsc_aux_loaded;
@@ -142,6 +144,10 @@ void khv_svm_set_cr4(struct khv_vcpu *vcpu, u64 cr4);
 void khv_svm_set_efer(struct khv_vcpu *vcpu, u64 efer);
 void khv_svm_load_root(struct khv_vcpu *vcpu, hpa_t root);
 void khv_svm_set_dr7(struct khv_vcpu *vcpu, u64 dr7);
+/* Let the guest have the debug registers, and take them back. Inside a region. */
+void khv_svm_open_drs(struct khv_vcpu *vcpu);
+void khv_svm_close_drs(struct khv_vcpu *vcpu);
+void khv_svm_clear_dr6(struct svm_vcpu *svm);
 int khv_svm_get_cpl(struct khv_vcpu *vcpu);
 /* Where the instruction that exited ends is known: from the VMCB, or decoded before. */
 bool khv_svm_knows_insn(struct khv_vcpu *vcpu);

@@ -62,8 +62,7 @@ static void setup_intercepts(struct svm_vcpu *svm)
 
 	for (i = 0; i < ARRAY_SIZE(always_intercepted); i++)
 		svm_intercept(svm, always_intercepted[i], true);
-	/* DR0 to DR7, reading and writing. */
-	svm->vmcb->intercepts[1] = 0x00ff00ff;
+	svm->vmcb->intercepts[1] = KHV_ICPT_ALL_DRS;
 	if (!khv_caps.nested_paging) {
 		svm_intercept(svm, KHV_ICPT_EXCEPTION(X86_TRAP_PF), true);
 		svm_intercept(svm, KHV_ICPT_INVLPG, true);

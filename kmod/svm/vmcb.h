@@ -18,6 +18,8 @@
 #define KHV_ICPT_CR_READ(n)	(n)
 #define KHV_ICPT_CR_WRITE(n)	(16 + (n))
 #define KHV_ICPT_EXCEPTION(n)	(64 + (n))
+/* All of word 1: DR0 to DR7, reading and writing. */
+#define KHV_ICPT_ALL_DRS	0x00ff00ffU
 
 enum khv_svm_intercept {
 	KHV_ICPT_INTR = 96, KHV_ICPT_NMI, KHV_ICPT_SMI, KHV_ICPT_INIT, KHV_ICPT_VINTR,

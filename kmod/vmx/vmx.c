@@ -164,6 +164,16 @@ static void update_host_fields(struct vmx_vcpu *vmx)
 	}
 }
 
+static void load_breakpoints(struct khv_vcpu *vcpu)
+{
+	/*
+	 * DR7 is in the VMCS; the addresses matter only when it enables one. DR6
+	 * stays the host's: #DB exits, and so leaves it alone.
+	 */
+	if (unlikely(vcpu->regs.dr7 & KHV_DR7_ENABLED))
+		khv_host_load_guest_debug(vcpu->regs.dr);
+}
+
 static int region_enter(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -186,8 +196,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 		rdmsrq(MSR_IA32_SPEC_CTRL, vmx->host_spec_ctrl);
 	update_host_fields(vmx);
 	khv_vmx_msr_load(vcpu);
-	/* DR6 stays the host's: #DB exits, and so leaves it alone. */
-	khv_host_load_guest_debug(vcpu->regs.dr, vcpu->regs.dr7);
+	load_breakpoints(vcpu);
 	khv_mitigate_enter(vcpu->vm);
 	return 0;
 }
@@ -229,7 +238,7 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	/* A handler may have moved the mm to another PCID, or set a breakpoint. */
 	update_host_fields(to_vmx(vcpu));
 	khv_host_save_again(&to_vmx(vcpu)->host);
-	khv_host_load_guest_debug(vcpu->regs.dr, vcpu->regs.dr7);
+	load_breakpoints(vcpu);
 	/* And it left its data behind. */
 	khv_mitigate_enter(vcpu->vm);
 	return true;
