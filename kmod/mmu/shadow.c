@@ -260,13 +260,13 @@ void khv_shadow_forget(struct khv_vm *vm, gfn_t start, gfn_t end)
 	}
 }
 
-int khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit)
+void khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit)
 {
 	struct khv_shadow *s = vm->mmu.shadow;
 	unsigned long gone;
 
 	if (!s)
-		return 0;
+		return;
 	WRITE_ONCE(s->limit, limit);
 	do {
 		spin_lock(&vm->mmu.lock);
@@ -274,5 +274,4 @@ int khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit)
 		khv_shadow_unlock(vm);
 		cond_resched();
 	} while (gone);
-	return 0;
 }

@@ -132,8 +132,9 @@ bool khv_shadow_unprotect(struct khv_vcpu *vcpu, gpa_t gpa);
 void khv_shadow_forget(struct khv_vm *vm, gfn_t start, gfn_t end);
 
 /* Shadow pages that the VM may have; and the client's choice. vm->srcu held for the first. */
+#define KHV_SHADOW_LEAST	64
 unsigned long khv_shadow_limit(struct khv_vm *vm);
-int khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit);
+void khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit);
 
 /* The shrinker of all VMs' shadow pages, at load and unload. 0 or -errno. */
 int khv_shadow_shrinker_init(void);

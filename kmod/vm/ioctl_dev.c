@@ -161,6 +161,7 @@ static const struct {
 	{ KVM_CAP_HLT, 1 },
 	{ KVM_CAP_USER_MEMORY, 1 },
 	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
 	{ KVM_CAP_EXT_CPUID, 1 },
 	{ KVM_CAP_CLOCKSOURCE, 1 },
 	{ KVM_CAP_NR_VCPUS, .fn = cap_nr_vcpus },

@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 
 #include "irqchip/irqchip.h"
+#include "mmu/shadow.h"
 #include "vm/ioctl.h"
 #include "vm/memslot.h"
 #include "vm/vcpu.h"
@@ -83,6 +84,14 @@ static int set_boot_cpu_id(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	}
 	mutex_unlock(&vm->lock);
 	return err;
+}
+
+static int set_nr_mmu_pages(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	if (arg->raw < KHV_SHADOW_LEAST)
+		return -EINVAL;
+	khv_shadow_set_limit(vm, arg->raw);
+	return 0;
 }
 
 static int create_irqchip(struct khv_vm *vm, struct khv_ioctl_arg *arg)
@@ -214,6 +223,7 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_SET_USER_MEMORY_REGION, .vm = set_user_memory_region },
 	{ KVM_SET_TSS_ADDR, .vm = set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR, .vm = set_identity_map_addr },
+	{ KVM_SET_NR_MMU_PAGES, .vm = set_nr_mmu_pages },
 	{ KVM_CREATE_IRQCHIP, .vm = create_irqchip },
 	{ KVM_GET_IRQCHIP, .vm = get_irqchip },
 	{ KVM_SET_IRQCHIP, .vm = set_irqchip },

@@ -73,6 +73,39 @@ static void test_64m_huge(void)
 	touch(vm_create(VM_RAM_SIZE, 0), memory, BASE, MiB(64));
 }
 
+/* A page here and there, over and over: each needs a table of its own. */
+static void guest_sparse(void)
+{
+	uint64_t i, round;
+
+	for (round = 0; round < 4; round++) {
+		for (i = 0; i < size; i += MiB(1)) {
+			GUEST_EQ(*(volatile uint64_t *)(base + i), i * round);
+			*(volatile uint64_t *)(base + i) = i * (round + 1);
+		}
+	}
+}
+
+/* Fewer page tables than the guest's memory needs, where the client can say so. */
+static void test_few_tables(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	struct vcpu *vcpu;
+
+	EXPECT_EQ(vm_check_extension(vm, KVM_CAP_MMU_SHADOW_CACHE_CONTROL), 1);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_SET_NR_MMU_PAGES, 63), -EINVAL);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_SET_NR_MMU_PAGES, 64), 0);
+	base = BASE;
+	size = MiB(512);
+	vm_set_slot(vm, 1, 0, BASE, size, memory_map(size, false));
+	vcpu = vcpu_create(vm, 0);
+	guest_start(vcpu, guest_sparse);
+	guest_run_done(vcpu);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_SET_NR_MMU_PAGES, 1000), 0);
+	vcpu_destroy(vcpu);
+	vm_destroy(vm);
+}
+
 /* Huge pages that do not line up with guest-physical addresses. */
 static void test_skewed_huge(void)
 {
@@ -276,6 +309,7 @@ static void test_modified_from_outside(void)
 static const struct ksft_test tests[] = {
 	{ "touch_64m", test_64m, 60 },
 	{ "touch_64m_huge", test_64m_huge, 60 },
+	{ "few_tables", test_few_tables, 60 },
 	{ "skewed_huge", test_skewed_huge },
 	{ "hugetlbfs", test_hugetlbfs },
 	{ "memfd", test_memfd },
