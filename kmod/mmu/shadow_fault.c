@@ -171,10 +171,46 @@ static u64 leaf_rights(struct shadow_fault *f)
 	return (w ? KHV_PTE_W : 0) | (u ? KHV_PTE_U : 0) | (x ? 0 : KHV_PTE_NX);
 }
 
+/* The host's PAT is in force: without cache bits it is write-back, with both uncached. */
+static u64 leaf(u64 pfn, u64 rights, bool cached)
+{
+	return __sme_set(pfn << PAGE_SHIFT) | rights | KHV_PTE_P | KHV_PTE_A | KHV_PTE_D |
+	       (cached ? 0 : KHV_PTE_PCD | KHV_PTE_PWT);
+}
+
+/*
+ * Leaves for those pages around the one asked for that the host has, and has dirty
+ * if they can be written. In a direct page that takes nothing from the guest's tables.
+ */
+static void fill_group(struct shadow_fault *f, struct khv_sp *sp)
+{
+	const u64 rw = _PAGE_RW | _PAGE_DIRTY;
+	struct khv_vm *vm = f->vcpu->vm;
+	u64 flags, rights, index;
+	gfn_t gfn;
+	int i;
+
+	for (i = 0; i < KHV_PT_GROUP; i++) {
+		flags = pte_flags(f->host.group[i]);
+		gfn = f->host.first + i;
+		index = gfn - sp->gfn;
+		if (index >= KHV_PT_ENTRIES || sp->spt[index] || !khv_hostpage_is_user(flags) ||
+		    !khv_hostpage_in_slot(f->host.slot, gfn))
+			continue;
+		rights = (f->walk.user ? KHV_PTE_U : 0) | (f->walk.executable ? 0 : KHV_PTE_NX);
+		if (f->walk.writable && is_dirty(f) && f->host.may_write && (flags & rw) == rw &&
+		    khv_sp_may_write(vm, gfn, false) == KHV_SP_WRITABLE)
+			rights |= KHV_PTE_W;
+		khv_spte_set_leaf(vm->mmu.shadow, sp, index,
+				  leaf(pte_pfn(f->host.group[i]), rights,
+				       !(flags & _PAGE_CACHE_MASK)), 0);
+	}
+}
+
 static int set_leaf(struct shadow_fault *f, struct khv_sp *sp, unsigned int index)
 {
 	struct khv_vm *vm = f->vcpu->vm;
-	u64 rights = leaf_rights(f), pfn = f->host.pfn, spte;
+	u64 rights = leaf_rights(f), pfn = f->host.pfn;
 	bool write = f->access & KHV_ACCESS_WRITE;
 	int r = RESUME_GUEST;
 
@@ -188,11 +224,10 @@ static int set_leaf(struct shadow_fault *f, struct khv_sp *sp, unsigned int inde
 		pfn &= ~(KHV_PT_FRAMES(2) - 1);
 		rights |= KHV_PTE_PS;
 	}
-	/* The host's PAT is in force: without cache bits it is write-back, with both uncached. */
-	if (!f->host.cached)
-		rights |= KHV_PTE_PCD | KHV_PTE_PWT;
-	spte = __sme_set(pfn << PAGE_SHIFT) | rights | KHV_PTE_P | KHV_PTE_A | KHV_PTE_D;
-	f->changed = khv_spte_set_leaf(vm->mmu.shadow, sp, index, spte, gpte_for(f, sp));
+	f->changed = khv_spte_set_leaf(vm->mmu.shadow, sp, index,
+				       leaf(pfn, rights, f->host.cached), gpte_for(f, sp));
+	if (sp->role.direct && sp->role.level == 1 && f->host.grouped)
+		fill_group(f, sp);
 	return r;
 }
 
