@@ -211,7 +211,7 @@ static bool key_forbids(const struct model_cpu *cpu, const struct state *s, u32 
 }
 
 /* "SDM, Determination of Access Rights", in its order. */
-static bool allowed(const struct model_cpu *cpu, const struct model_walk *w, u32 access)
+bool model_allows(const struct model_cpu *cpu, const struct model_walk *w, u32 access)
 {
 	if (access & MODEL_USER) {
 		if (!w->user)
@@ -265,7 +265,7 @@ void model_walk(const struct model_cpu *cpu, const struct model_mem *mem, u64 va
 	if (w->kind == MODEL_OUTSIDE)
 		return;
 	if (w->kind == MODEL_MAPPED) {
-		if (!allowed(cpu, w, access))
+		if (!model_allows(cpu, w, access))
 			fail(&s, MODEL_FAULT, ERR_P);
 		if (key_forbids(cpu, &s, access))
 			fail(&s, MODEL_FAULT, ERR_P | ERR_PK);

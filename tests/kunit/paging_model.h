@@ -71,6 +71,9 @@ struct model_walk {
 void model_walk(const struct model_cpu *cpu, const struct model_mem *mem, u64 va, u32 access,
 		struct model_walk *walk);
 
+/* Do the rights of @walk's translation, protection keys aside, allow @access? */
+bool model_allows(const struct model_cpu *cpu, const struct model_walk *walk, u32 access);
+
 /* Set the bits that @walk, of a mapped access, left to be set. */
 void model_apply(const struct model_walk *walk, const struct model_mem *mem);
 

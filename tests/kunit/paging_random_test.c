@@ -66,6 +66,8 @@ static void random_registers(struct world *w)
 		cpu->cr4 |= X86_CR4_PAE;
 	if ((cpu->cr4 & X86_CR4_PAE) && (x & 0x8000))
 		cpu->efer |= EFER_LME | (cpu->cr0 & X86_CR0_PG ? EFER_LMA : 0);
+	/* PDPTEs in registers, where the ones in memory would do. */
+	cpu->pdpte_loaded = (x & 0x10000) && model_load_pdptes(cpu, &w->model);
 }
 
 /* The guest writes @entry, or any 8 bytes. */
@@ -96,6 +98,7 @@ static bool agree(struct world *w, u64 va, u32 access, const struct model_walk *
 		.cr0 = w->cpu.cr0, .cr3 = w->cpu.cr3, .cr4 = w->cpu.cr4, .efer = w->cpu.efer,
 		.pkru = w->cpu.pkru, .maxphyaddr = w->cpu.maxphyaddr,
 		.gbpages = w->cpu.gbpages, .pse36 = w->cpu.pse36, .ac = w->cpu.ac,
+		.pdpte = w->cpu.pdpte_loaded ? w->cpu.pdpte : NULL,
 	};
 	struct khv_walk walk;
 	u32 acc = 0;
