@@ -14,6 +14,7 @@
 #include "vm/vm.h"
 #include "x86/emulate.h"
 #include "x86/intercept.h"
+#include "x86/msr.h"
 #include "x86/regs_inline.h"
 
 /* Exit codes are 64 bits wide, but only -1 uses them. */
@@ -47,16 +48,9 @@ static int fast_db(struct khv_vcpu *vcpu)
 	return RESUME_GUEST;
 }
 
-/* MSRs whose handlers neither sleep nor need the region closed. */
-static bool fast_msr(u32 index)
-{
-	return index == MSR_IA32_TSC_DEADLINE || (index >= 0x800 && index <= 0x8ff) ||
-	       index == MSR_IA32_SPEC_CTRL || index == MSR_IA32_PRED_CMD;
-}
-
 static int fast_msr_exit(struct khv_vcpu *vcpu)
 {
-	if (!khv_svm_knows_insn(vcpu) || !fast_msr(vcpu->regs.gpr[KHV_RCX]))
+	if (!khv_svm_knows_insn(vcpu) || !khv_msr_is_fast(vcpu->regs.gpr[KHV_RCX]))
 		return EXIT_SLOW;
 	return to_svm(vcpu)->vmcb->exitinfo1 & 1 ? khv_msr_emulate_write(vcpu) :
 						   khv_msr_emulate_read(vcpu);

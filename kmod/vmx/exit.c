@@ -15,6 +15,7 @@
 #include "vmx/vmx.h"
 #include "x86/emulate.h"
 #include "x86/intercept.h"
+#include "x86/msr.h"
 #include "x86/regs_inline.h"
 
 /* Exit qualification of EPT violations ("SDM, Exit Qualification for EPT Violations"). */
@@ -95,16 +96,9 @@ static int slow_qualified(struct khv_vcpu *vcpu)
 	return slow_instruction(vcpu);
 }
 
-/* MSRs whose handlers neither sleep nor need the region closed. */
-static bool fast_msr(u32 index)
-{
-	return index == MSR_IA32_TSC_DEADLINE || (index >= 0x800 && index <= 0x8ff) ||
-	       index == MSR_IA32_SPEC_CTRL || index == MSR_IA32_PRED_CMD;
-}
-
 static int fast_msr_exit(struct khv_vcpu *vcpu, bool write)
 {
-	if (!fast_msr(vcpu->regs.gpr[KHV_RCX]))
+	if (!khv_msr_is_fast(vcpu->regs.gpr[KHV_RCX]))
 		return slow_instruction(vcpu);
 	return write ? khv_msr_emulate_write(vcpu) : khv_msr_emulate_read(vcpu);
 }

@@ -10,6 +10,7 @@
 
 #include <linux/kvm.h>
 #include <linux/types.h>
+#include <asm/msr-index.h>
 
 struct khv_vcpu;
 
@@ -18,7 +19,7 @@ enum khv_switched_msr { KHV_SW_STAR, KHV_SW_LSTAR, KHV_SW_CSTAR, KHV_SW_FMASK,
 			KHV_SW_KERNEL_GS_BASE, KHV_SW_TSC_AUX, KHV_NR_SWITCHED };
 
 struct khv_msrs {
-	u64 switched[KHV_NR_SWITCHED];	/* vmx/msr.c loads and saves them */
+	u64 switched[KHV_NR_SWITCHED];	/* the vendor's msr.c loads and saves them */
 	u64 apic_base;
 	u64 pat;
 	u64 misc_enable;
@@ -54,6 +55,13 @@ int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host);
  */
 int khv_msr_emulate_read(struct khv_vcpu *vcpu);
 int khv_msr_emulate_write(struct khv_vcpu *vcpu);
+
+/* Can that be done with the region open? */
+static inline bool khv_msr_is_fast(u32 index)
+{
+	return index == MSR_IA32_TSC_DEADLINE || (index >= 0x800 && index <= 0x8ff) ||
+	       index == MSR_IA32_SPEC_CTRL || index == MSR_IA32_PRED_CMD;
+}
 
 /* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST: the lists. */
 const u32 *khv_msr_list(unsigned int *count);
