@@ -21,6 +21,8 @@
 
 static struct world *world;
 
+static const struct khv_memslot all_memory = { .npages = WORLD_FRAMES };
+
 struct khv_hw_caps khv_caps;
 
 static u32 random_below(u32 n)
@@ -135,6 +137,29 @@ int khv_gpa_cmpxchg_quiet(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsig
 	return 0;
 }
 
+/* Is the page one that the host has not write-protected, though it may be? */
+static bool host_lets_write(gfn_t gfn)
+{
+	return (gfn + world->where[gfn]) % 3;
+}
+
+/* The host's entries around a small page. */
+static void fill_group(struct khv_hostpage *f)
+{
+	u64 flags;
+	int i;
+
+	f->grouped = true;
+	f->first = f->gfn & ~(KHV_PT_GROUP - 1ull);
+	for (i = 0; i < KHV_PT_GROUP; i++) {
+		flags = _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED;
+		if (host_lets_write(f->first + i))
+			flags |= _PAGE_RW | _PAGE_DIRTY;
+		f->group[i] = pfn_pte(__pa(world_at(world, (f->first + i) << PAGE_SHIFT)) >>
+				      PAGE_SHIFT, __pgprot(flags));
+	}
+}
+
 int khv_hostpage_find(struct khv_vcpu *vcpu, struct khv_hostpage *f, gfn_t gfn, u32 access)
 {
 	if (gfn >= WORLD_FRAMES)
@@ -142,6 +167,7 @@ int khv_hostpage_find(struct khv_vcpu *vcpu, struct khv_hostpage *f, gfn_t gfn, 
 	if (!random_below(200))
 		return -EAGAIN;
 	*f = (struct khv_hostpage) {
+		.slot = &all_memory,
 		.gfn = gfn,
 		.write = access & KHV_ACCESS_WRITE,
 		.exec = access & KHV_ACCESS_FETCH,
@@ -151,6 +177,8 @@ int khv_hostpage_find(struct khv_vcpu *vcpu, struct khv_hostpage *f, gfn_t gfn, 
 		.pfn = __pa(world_at(world, gfn << PAGE_SHIFT)) >> PAGE_SHIFT,
 		.flags = _PAGE_PRESENT | _PAGE_USER | _PAGE_RW,
 	};
+	if (f->level == 1)
+		fill_group(f);
 	return 0;
 }
 
@@ -162,7 +190,7 @@ bool khv_hostpage_stale(const struct khv_mmu *mmu, const struct khv_hostpage *f,
 /* A page that is only read may still be the host's to write-protect. */
 bool khv_hostpage_may_write(const struct khv_hostpage *f)
 {
-	return f->write || (f->gfn + world->where[f->gfn]) % 3;
+	return f->write || host_lets_write(f->gfn);
 }
 
 bool khv_hostpage_fits(const struct khv_hostpage *f, int level)
