@@ -299,7 +299,7 @@ static int wr_pred_cmd(struct khv_vcpu *vcpu, const struct msr_def *def, u64 dat
 {
 	if (data & ~(u64)PRED_CMD_IBPB)
 		return 1;
-	if (!boot_cpu_has(X86_FEATURE_IBPB) || (!host && !khv_has(vcpu, SPEC_CTRL)))
+	if (!boot_cpu_has(X86_FEATURE_IBPB) || (!host && !khv_has(vcpu, IBPB)))
 		return 1;
 	if (data && !host)
 		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);

@@ -264,6 +264,19 @@ static void spec_ctrl_is_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_SPEC_CTRL, 0, false), 1);
 }
 
+/* AMD offers the barrier alone; what else SPEC_CTRL's features promise is not asked. */
+static void pred_cmd_is_checked(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = guest(test);
+
+	vcpu->cpuid.features = ~BIT_ULL(KHV_F_IBPB);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB, false), 1);
+	vcpu->cpuid.features = BIT_ULL(KHV_F_IBPB);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB, false),
+			boot_cpu_has(X86_FEATURE_IBPB) ? 0 : 1);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_PRED_CMD, BIT_ULL(1), false), 1);
+}
+
 static void emulation(struct kunit *test)
 {
 	struct khv_vcpu *vcpu = guest(test);
@@ -297,6 +310,7 @@ static struct kunit_case msr_cases[] = {
 	KUNIT_CASE(tsc_and_adjust),
 	KUNIT_CASE(read_only_for_guests),
 	KUNIT_CASE(spec_ctrl_is_checked),
+	KUNIT_CASE(pred_cmd_is_checked),
 	KUNIT_CASE(emulation),
 	{}
 };
