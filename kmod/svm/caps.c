@@ -71,6 +71,7 @@ static void note_features(u32 edx)
 	khv_caps.nested_paging = khv_nested_paging && (edx & F_NP);
 	/* With shadow tables real mode runs on paging, too ("APM, Volume 2: Paged Real Mode"). */
 	khv_caps.unrestricted_guest = true;
+	khv_caps.xsaves_unchecked = true;
 	khv_caps.leaf_2m = true;
 	khv_caps.leaf_1g = boot_cpu_has(X86_FEATURE_GBPAGES);
 	khv_caps.nested_ad = true;

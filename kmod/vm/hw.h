@@ -131,8 +131,8 @@ struct khv_hw_caps {
 	bool unrestricted_guest;	/* real mode, and protected mode without paging */
 	/* Leaf sizes and A/D bits of nested tables. */
 	bool leaf_1g, leaf_2m, nested_ad;
-	bool tsc_scaling;
 	bool invpcid, rdtscp, xsaves, umip_emulated;
+	bool xsaves_unchecked;		/* the guest executes XSAVES whatever its CPUID says */
 	u8 nested_memtype;		/* bits that make a nested leaf write-back */
 	const struct khv_ptfmt *ptfmt;	/* of nested tables */
 };

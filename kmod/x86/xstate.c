@@ -12,6 +12,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
+#include <asm/msr.h>
 #include <asm/processor-flags.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
@@ -40,6 +41,8 @@ static struct {
 } component[LAST_COMPONENT + 1];
 
 static u64 host_mask;
+/* IA32_XSS of the host, where the guest can use XSAVES whatever its CPUID says. */
+static u64 host_xss;
 static unsigned int area_size;
 static u32 mxcsr_mask;
 static bool have_xsave, have_xsaveopt;
@@ -120,7 +123,10 @@ int khv_xstate_init(void)
 	have_xsave = boot_cpu_has(X86_FEATURE_XSAVE) && boot_cpu_has(X86_FEATURE_OSXSAVE);
 	have_xsaveopt = have_xsave && boot_cpu_has(X86_FEATURE_XSAVEOPT);
 	host_mask = 0;
+	host_xss = 0;
 	area_size = LEGACY_SIZE;
+	if (khv_caps.xsaves_unchecked && boot_cpu_has(X86_FEATURE_XSAVES))
+		rdmsrq(MSR_IA32_XSS, host_xss);
 	if (have_xsave) {
 		find_components();
 		area_size = khv_xstate_required_size(host_mask, false);
@@ -267,6 +273,9 @@ void khv_xstate_load(struct khv_vcpu *vcpu)
 	 * included: inside kernel_fpu_begin() no host code touches extended state.
 	 */
 	xs->loaded = true;
+	/* The host's supervisor state is not for guests to save or change. */
+	if (host_xss)
+		wrmsrq(MSR_IA32_XSS, 0);
 	khv_xstate_switch_xcr0(vcpu);
 }
 
@@ -299,6 +308,8 @@ void khv_xstate_save(struct khv_vcpu *vcpu)
 		/* Components that the guest has turned off are saved all the same. */
 		write_xcr0(xs, xs->host_xcr0);
 	}
+	if (host_xss)
+		wrmsrq(MSR_IA32_XSS, host_xss);
 	if (have_xsaveopt)
 		asm volatile("xsaveopt64 (%0)" : : "r" (xs->area), "a" (lo), "d" (hi) : "memory");
 	else if (have_xsave)
