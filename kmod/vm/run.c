@@ -214,6 +214,9 @@ static int slow_requests(struct khv_vcpu *vcpu)
 	/* Last: a start-up IPI changes the paging mode. */
 	if (khv_request_take(vcpu, KHV_REQ_MMU_ROOT))
 		r = khv_shadow_load_root(vcpu);
+	/* Not without it, whatever the client does next. */
+	if (unlikely(r < 0))
+		khv_request(vcpu, KHV_REQ_MMU_ROOT);
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	return r;
 }
