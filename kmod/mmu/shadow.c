@@ -175,11 +175,15 @@ int khv_shadow_load_root(struct khv_vcpu *vcpu)
 
 	if (!is_shadow(vcpu))
 		return RESUME_GUEST;
+	/* First, as long as the lock can be given up: little is left for later. */
+	spin_lock(&vm->mmu.lock);
+	khv_shadow_sync_all(vm, true);
+	khv_shadow_unlock(vm);
 	r = khv_shadow_lock(vm);
 	if (r)
 		return r;
 	build_root(vcpu);
-	khv_shadow_sync_all(vm, true);
+	khv_shadow_sync_all(vm, false);
 	khv_shadow_unlock(vm);
 	if (WARN_ON_ONCE(vcpu->mmu.root == KHV_INVALID_GPA))
 		return -EIO;
@@ -267,6 +271,7 @@ void khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit)
 
 	if (!s)
 		return;
+	limit = min(limit, KHV_SHADOW_MOST);
 	WRITE_ONCE(s->limit, limit);
 	do {
 		spin_lock(&vm->mmu.lock);

@@ -133,6 +133,7 @@ void khv_shadow_forget(struct khv_vm *vm, gfn_t start, gfn_t end);
 
 /* Shadow pages that the VM may have; and the client's choice. vm->srcu held for the first. */
 #define KHV_SHADOW_LEAST	64
+#define KHV_SHADOW_MOST		32768UL
 unsigned long khv_shadow_limit(struct khv_vm *vm);
 void khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit);
 

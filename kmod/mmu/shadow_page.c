@@ -135,8 +135,8 @@ unsigned long khv_shadow_limit(struct khv_vm *vm)
 {
 	unsigned long limit = READ_ONCE(vm->mmu.shadow->limit);
 
-	return limit ?: max_t(unsigned long, khv_memslots_frames(vm) / FRAMES_PER_PAGE,
-			      LIMIT_LEAST);
+	return limit ?: clamp_t(u64, khv_memslots_frames(vm) / FRAMES_PER_PAGE,
+				LIMIT_LEAST, KHV_SHADOW_MOST);
 }
 
 /* More spares; not under the lock. */
