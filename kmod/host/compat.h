@@ -144,6 +144,13 @@
 #define khv_host_rfds()		false
 #endif
 
+/* Speculative Return Stack Overflow on Zen 5: the kernel tells since 6.15 and its contemporaries. */
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+#define khv_host_bp_spec_reduce()	boot_cpu_has(X86_FEATURE_SRSO_BP_SPEC_REDUCE)
+#else
+#define khv_host_bp_spec_reduce()	false
+#endif
+
 /* Transient Scheduler Attacks, of AMD processors, became known with 6.16. */
 #ifdef X86_BUG_TSA
 #define khv_host_tsa()		boot_cpu_has_bug(X86_BUG_TSA)

@@ -150,6 +150,15 @@ void khv_svmon_new_asid(struct khv_asid *asid);
 /* Inside a region: the next entry must flush the TLB of all IDs; it has. */
 bool khv_svmon_flush_due(void);
 void khv_svmon_flushed(void);
+/* Likewise: it has not, after all. */
+void khv_svmon_flush_again(void);
+
+/*
+ * A zeroed page for the processor's own use, or NULL; freed as any other. Not at a
+ * 2-MiB boundary: with SNP on in the host, processors of before Zen 5 take such a
+ * page in use for a large one.
+ */
+void *khv_svmon_alloc_page(gfp_t gfp);
 
 /* mitigate.c */
 

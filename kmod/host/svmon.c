@@ -16,10 +16,16 @@
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
+#include <asm/asm.h>
 #include <asm/msr.h>
 
 #include "host/hold.h"
 #include "host/host.h"
+
+/* The default of the ratio: 8 bits and a fraction of 32. */
+#define TSC_RATIO_ONE	BIT_ULL(32)
+#define MSR_BP_CFG	0xc001102e
+#define BP_SPEC_REDUCE	BIT_ULL(4)
 
 /**
  * struct svmon_cpu - SVM on one CPU; only that CPU touches it, interrupts off
@@ -50,6 +56,17 @@ static void new_generation(struct svmon_cpu *c)
 	c->flush_due = true;
 }
 
+/* SRSO on processors that mitigate it so: needed while guests run, and only then. */
+static void bp_spec_reduce(bool on)
+{
+	u64 val;
+
+	if (!khv_host_bp_spec_reduce())
+		return;
+	rdmsrq(MSR_BP_CFG, val);
+	wrmsrq(MSR_BP_CFG, on ? val | BP_SPEC_REDUCE : val & ~BP_SPEC_REDUCE);
+}
+
 static int switch_on(struct svmon_cpu *c)
 {
 	u64 efer;
@@ -59,6 +76,10 @@ static int switch_on(struct svmon_cpu *c)
 		return -EBUSY;
 	wrmsrq(MSR_EFER, efer | EFER_SVME);
 	wrmsrq(MSR_VM_HSAVE_PA, __pa(c->hsave));
+	/* Guests see the host's TSC but for an offset. */
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
+		wrmsrq(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
+	bp_spec_reduce(true);
 	new_generation(c);
 	c->on = true;
 	return 0;
@@ -71,6 +92,7 @@ static void switch_off(struct svmon_cpu *c)
 	if (!c->on)
 		return;
 	c->on = false;
+	bp_spec_reduce(false);
 	rdmsrq(MSR_EFER, efer);
 	wrmsrq(MSR_VM_HSAVE_PA, 0);
 	wrmsrq(MSR_EFER, efer & ~EFER_SVME);
@@ -90,7 +112,8 @@ static void on_ipi(void *busy)
 {
 	struct svmon_cpu *c = this_cpu_ptr(&svmon_cpu);
 
-	if (!c->on && READ_ONCE(khv_hold) && switch_on(c))
+	/* One that is about to go offline has let go of it for good. */
+	if (!c->on && READ_ONCE(khv_hold) && !__this_cpu_read(khv_hold_going) && switch_on(c))
 		atomic_inc(busy);
 }
 
@@ -165,6 +188,11 @@ void khv_svmon_flushed(void)
 	this_cpu_write(svmon_cpu.flush_due, false);
 }
 
+void khv_svmon_flush_again(void)
+{
+	this_cpu_write(svmon_cpu.flush_due, true);
+}
+
 void khv_svmon_leave(void)
 {
 	struct svmon_cpu *c = this_cpu_ptr(&svmon_cpu);
@@ -179,8 +207,11 @@ static void emergency_off(void)
 	u64 efer;
 
 	rdmsrq(MSR_EFER, efer);
-	if (efer & EFER_SVME)
-		wrmsrq(MSR_EFER, efer & ~EFER_SVME);
+	if (!(efer & EFER_SVME))
+		return;
+	/* Between CLGI and STGI? Without SVM nothing could set GIF again. */
+	asm volatile("1: stgi\n2:\n" _ASM_EXTABLE(1b, 2b) : : : "memory");
+	wrmsrq(MSR_EFER, efer & ~EFER_SVME);
 }
 
 static const struct khv_hold_ops hold_ops = {
@@ -189,6 +220,17 @@ static const struct khv_hold_ops hold_ops = {
 	.off = off_this_cpu,
 	.emergency = emergency_off,
 };
+
+void *khv_svmon_alloc_page(gfp_t gfp)
+{
+	void *page = (void *)get_zeroed_page(gfp), *other;
+
+	if (likely(!page || !IS_ALIGNED(__pa(page), PMD_SIZE)))
+		return page;
+	other = (void *)get_zeroed_page(gfp);
+	free_page((unsigned long)page);
+	return other;
+}
 
 static void free_pages_all(void)
 {
@@ -212,8 +254,8 @@ int khv_svmon_init(u32 nr_asids)
 	for_each_possible_cpu(cpu) {
 		struct svmon_cpu *c = &per_cpu(svmon_cpu, cpu);
 
-		c->hsave = (void *)get_zeroed_page(GFP_KERNEL);
-		c->host = (void *)get_zeroed_page(GFP_KERNEL);
+		c->hsave = khv_svmon_alloc_page(GFP_KERNEL);
+		c->host = khv_svmon_alloc_page(GFP_KERNEL);
 		if (!c->hsave || !c->host) {
 			r = -ENOMEM;
 			goto err_pages;
