@@ -98,6 +98,8 @@ static int __init khv_init(void)
 	err = khv_hw->probe();
 	if (err)
 		return err;
+	/* The parameter tells which kind of paging is in use, as KVM's do. */
+	khv_nested_paging = khv_caps.nested_paging;
 
 	err = khv_hw->init();
 	if (err)
