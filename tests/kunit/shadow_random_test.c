@@ -23,7 +23,7 @@
 #define TABLES		64u		/* frames of random tables in region 0 */
 #define MORE_TABLES	8u		/* and at the start of region 1 */
 #define POINTERS	5u		/* a frame of good PDPTEs */
-#define ADDRESSES	16u
+#define ADDRESSES	8u
 #define HISTORY		8u
 #define LEAST_PAGES	24u		/* roots, and enough to make progress each time */
 
@@ -49,9 +49,10 @@ struct run {
 	struct model_mem mem;
 	struct model_cpu cpu;
 	struct address address[ADDRESSES];
+	bool tidy;
 	const char *wrong;
 	char detail[160];
-	u32 through, old, faults, emulated, failed;
+	u32 through, old, faults, emulated, failed, unsync;
 };
 
 static u32 below(struct run *r, u32 n)
@@ -307,6 +308,34 @@ static u64 random_entry(struct run *r)
 	return wide ? e : (u32)e;
 }
 
+/*
+ * A tidy guest keeps its tables apart by level, as real ones do; then those of the
+ * last one may get out of step. By a table's frame, which the entry points to:
+ */
+static u32 random_target(struct run *r, u32 frame)
+{
+	if (frame < 8)				/* PML4s, and PAE's pointers */
+		return 8 + below(r, 8);
+	if (frame < 16)				/* page-directory-pointer tables */
+		return 16 + below(r, 16);
+	if (frame < 32)				/* page directories */
+		return 32 + below(r, 32);
+	if (!below(r, 10))
+		return below(r, TABLES);
+	return TABLES + below(r, WORLD_FRAMES - TABLES);
+}
+
+/* What the guest might put at @gpa. */
+static u64 random_entry_at(struct run *r, u64 gpa)
+{
+	u64 e = random_entry(r), frame = gpa >> PAGE_SHIFT;
+
+	if (!r->tidy || ((e & KHV_PTE_PS) && frame >= 8 && frame < 32))
+		return e;
+	e &= ~(KHV_PTE_PS | GENMASK_ULL(21, 12));
+	return e | (u64)random_target(r, frame) << PAGE_SHIFT;
+}
+
 static void step_access(struct run *r, struct address *a)
 {
 	static const u32 accesses[] = {
@@ -328,7 +357,7 @@ static void step_access(struct run *r, struct address *a)
 		look(r, a);
 	if ((access & MODEL_WRITE) &&
 	    (o.kind == WENT_THROUGH || (o.kind == EMULATED && m.kind == MODEL_MAPPED))) {
-		store(r, &o, random_entry(r), r->cpu.cr4 & X86_CR4_PAE ? 8 : 4);
+		store(r, &o, random_entry_at(r, o.gpa), r->cpu.cr4 & X86_CR4_PAE ? 8 : 4);
 		note_changes(r);
 	}
 }
@@ -347,13 +376,14 @@ static void write_physical(struct run *r, u64 gpa, u64 val, u32 len)
 }
 
 /* An entry that a walk goes through becomes another, or a little different. */
-static void step_edit(struct run *r, const struct address *a)
+static void step_edit(struct run *r, struct address *a)
 {
 	u32 len = r->cpu.cr4 & X86_CR4_PAE ? 8 : 4, i;
 	u64 val, gpa;
 
 	if (!a->now.count) {
-		write_physical(r, below(r, TABLES * PAGE_SIZE) & ~7, random_entry(r), len);
+		gpa = below(r, TABLES * PAGE_SIZE) & ~7;
+		write_physical(r, gpa, random_entry_at(r, gpa), len);
 		return;
 	}
 	i = below(r, 3) ? a->now.count - 1 : below(r, a->now.count);
@@ -379,12 +409,14 @@ static void step_edit(struct run *r, const struct address *a)
 		val ^= (u64)below(r, TABLES) << PAGE_SHIFT;
 		break;
 	default:
-		val = random_entry(r);
+		val = random_entry_at(r, gpa);
 	}
 	/* Some guests write half an entry. */
 	if (len == 8 && !below(r, 8))
 		len = 4;
 	write_physical(r, gpa, val, len);
+	if (below(r, 2))
+		step_access(r, a);
 }
 
 /* ---- registers ---- */
@@ -395,7 +427,11 @@ static bool random_cr3(struct run *r)
 	struct model_cpu cpu = r->cpu;
 
 	cpu.cr3 = (u64)below(r, TABLES) << PAGE_SHIFT;
-	if (!below(r, 8))
+	if (r->tidy && (cpu.efer & EFER_LMA))
+		cpu.cr3 = (u64)below(r, 8) << PAGE_SHIFT;
+	else if (r->tidy)
+		cpu.cr3 = (u64)(16 + below(r, 16)) << PAGE_SHIFT;
+	else if (!below(r, 8))
 		cpu.cr3 = (u64)(512 + below(r, MORE_TABLES)) << PAGE_SHIFT;
 	cpu.pdpte_loaded = true;
 	if ((cpu.efer & EFER_LMA) || !(cpu.cr4 & X86_CR4_PAE)) {
@@ -498,7 +534,7 @@ static void step_host(struct run *r)
 		break;
 	case 4:	/* khv writes guest memory of its own accord */
 		o.gpa = below(r, TABLES * PAGE_SIZE) & ~7;
-		store(r, &o, random_entry(r), 8);
+		store(r, &o, random_entry_at(r, o.gpa), 8);
 		note_changes(r);
 		break;
 	case 5:
@@ -549,7 +585,7 @@ static void build_memory(struct run *r)
 
 	memset(r->mem.base, 0, WORLD_SIZE);
 	for (gpa = 0; gpa < TABLES * PAGE_SIZE; gpa += len) {
-		e = random_entry(r);
+		e = random_entry_at(r, gpa);
 		memcpy(r->mem.base + gpa, &e, len);
 	}
 	for (gpa = WORLD_SIZE / 2; gpa < WORLD_SIZE / 2 + MORE_TABLES * PAGE_SIZE; gpa += len) {
@@ -557,7 +593,8 @@ static void build_memory(struct run *r)
 		memcpy(r->mem.base + gpa, &e, len);
 	}
 	for (gpa = POINTERS * PAGE_SIZE; wide && gpa < (POINTERS + 1) * PAGE_SIZE; gpa += 8) {
-		e = (u64)below(r, TABLES) << PAGE_SHIFT | (below(r, 8) ? 1 : 0);
+		e = r->tidy ? 16 + below(r, 16) : below(r, TABLES);
+		e = e << PAGE_SHIFT | (below(r, 8) ? 1 : 0);
 		memcpy(r->mem.base + gpa, &e, 8);
 	}
 	for (i = 0; i < WORLD_FRAMES; i++)
@@ -590,6 +627,8 @@ static void start_round(struct run *r, u32 seed)
 	prandom_seed_state(&r->w.rnd, ~seed);
 	x = prandom_u32_state(&r->rnd);
 	r->w.big = x & 0x10;
+	r->w.odd_writes = false;
+	r->tidy = seed % 8 > 3;
 	r->cpu = (struct model_cpu) {
 		.cr0 = X86_CR0_PE | X86_CR0_PG | (x & 1 ? X86_CR0_WP : 0),
 		.cr4 = (x & 2 ? X86_CR4_SMEP : 0) | (x & 4 ? X86_CR4_SMAP : 0) |
@@ -624,6 +663,7 @@ static void run_round(struct kunit *test, struct run *r, u32 seed)
 		step(r);
 		if (r->w.trouble)
 			wrong(r, r->w.trouble);
+		r->unsync += r->w.vm->mmu.shadow->nr_unsync > 0;
 		if (n % 64 == 0) {
 			why = world_inconsistent(&r->w);
 			if (why)
@@ -654,8 +694,8 @@ static void test_random(struct kunit *test)
 		run_round(test, r, seed);
 	KUNIT_EXPECT_TRUE_MSG(test, world_destroy(&r->w), "%ld pages are left",
 			      shadow_code_pages);
-	kunit_info(test, "%u through (%u by an old translation), %u faults, %u emulated, %u failed",
-		   r->through, r->old, r->faults, r->emulated, r->failed);
+	kunit_info(test, "%u through (%u by an old translation), %u faults, %u emulated, %u failed; %u steps with unsync pages",
+		   r->through, r->old, r->faults, r->emulated, r->failed, r->unsync);
 	KUNIT_EXPECT_GT(test, r->through, ROUNDS * STEPS / 20);
 	KUNIT_EXPECT_NULL(test, (void *)r->wrong);
 	vfree(r->mem.base);
