@@ -25,7 +25,7 @@ DEFINE_PER_CPU(bool, khv_hold_going);
 static const struct khv_hold_ops *hold_ops;
 static DEFINE_MUTEX(hold_lock);		/* nr_users, and turning it off everywhere */
 static int nr_users;
-static bool want_hold;			/* as khv_hold, but for the time around the system's sleep */
+static bool want_hold;			/* as khv_hold, but for the system's sleep */
 static bool yields;			/* to KVM, when its module arrives */
 static int hp_state;
 

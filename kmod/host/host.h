@@ -122,7 +122,7 @@ void khv_vmxon_forget(struct khv_vmcs *vmcs);
 /* "exclusive" or "per-run": the mode that new regions get. */
 const char *khv_vmxon_mode_name(void);
 
-/* svmon.c. A vCPU's address-space ID: of use on @cpu only, and in this @generation of its IDs. */
+/* svmon.c. A vCPU's address-space ID: of use on @cpu only, in this @generation of its IDs. */
 struct khv_asid {
 	int cpu;
 	u32 id;
@@ -133,7 +133,7 @@ struct khv_asid {
 int khv_svmon_init(u32 nr_asids);
 void khv_svmon_exit(void);
 
-/* A VM comes: SVM on on every CPU. 0, or -EBUSY after a message that says whose it is. */
+/* A VM comes: switch SVM on everywhere. 0, or -EBUSY after a message that says whose it is. */
 int khv_svmon_get(void);
 void khv_svmon_put(void);
 
@@ -167,7 +167,7 @@ struct khv_mitigations {
 	bool ibrs_exit;		/* the kernel relies on IBRS: set it anew after each exit */
 	bool ibpb;		/* barrier when another VM's vCPU comes to this CPU */
 	bool l1d_flush;		/* L1TF: empty the L1D before the first entry of a region */
-	bool ibpb_exit;		/* the kernel relies on IBPB at its own entry: also after each exit */
+	bool ibpb_exit;		/* the kernel relies on IBPB at its entry: also after each exit */
 	bool clear_buffers;	/* MDS, TAA, MMIO stale data, RFDS, TSA: VERW before each entry */
 };
 

@@ -3,8 +3,8 @@
  * Speculation barriers between the host and its guests, and between guests.
  *
  * Each follows a CPU bug bit; the host's mitigations=off is the only switch.
- * What happens on every entry is in vmx/enter.S and svm/enter.S; here is what depends on who
- * ran last and what is too long for assembly.
+ * What happens on every entry is in vmx/enter.S and svm/enter.S; here is what
+ * depends on who ran last and what is too long for assembly.
  */
 #include <linux/cpu.h>
 #include <linux/errno.h>
@@ -51,7 +51,7 @@ int khv_mitigate_init(bool guest_tables)
 	khv_mitigations.ibpb_exit = khv_mitigations.ibpb &&
 				    (boot_cpu_has(X86_FEATURE_ENTRY_IBPB) ||
 				     boot_cpu_has(X86_FEATURE_IBPB_ON_VMEXIT));
-	/* Without tables that the hardware walks, a guest cannot aim an entry that is not present. */
+	/* Without tables that the hardware walks, a guest cannot aim a non-present entry. */
 	khv_mitigations.l1d_flush = on && guest_tables && l1tf_applies();
 
 	if (!khv_mitigations.l1d_flush || boot_cpu_has(X86_FEATURE_FLUSH_L1D))

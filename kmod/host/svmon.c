@@ -126,7 +126,7 @@ static int on_everywhere(void)
 	if (!atomic_read(&busy))
 		return 0;
 	kvm = khv_kvm_present();
-	pr_err_ratelimited("%s has SVM switched on on %d CPUs, and address-space IDs cannot be shared; stop its VMs%s\n",
+	pr_err_ratelimited("%s has switched SVM on (%d CPUs), and address-space IDs cannot be shared; stop its VMs%s\n",
 			   kvm ? "KVM" : "another hypervisor", atomic_read(&busy),
 			   kvm ? ", or unload it with: modprobe -r kvm_amd" : "");
 	return -EBUSY;

@@ -35,7 +35,7 @@ const struct khv_ptfmt khv_npt_fmt = {
 	.large		= BIT_ULL(7),
 	.accessed	= BIT_ULL(5),
 	.addr		= GENMASK_ULL(51, 12),
-	.cached		= 0,		/* entry 0 of the host's PAT; the guest's own PAT counts, too */
+	.cached		= 0,		/* entry 0 of the host's PAT; the guest's counts, too */
 	.uncached	= 0x18,		/* PCD and PWT: entry 3 */
 };
 

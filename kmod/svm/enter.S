@@ -13,7 +13,7 @@
 #include <asm/nospec-branch.h>
 
 #include "svm/enter.h"
-#include "x86/gprs.h"
+#include "x86/gprs.S"
 
 	.text
 

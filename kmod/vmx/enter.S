@@ -11,7 +11,7 @@
 #include <asm/nospec-branch.h>
 
 #include "vmx/enter.h"
-#include "x86/gprs.h"
+#include "x86/gprs.S"
 
 	.text
 

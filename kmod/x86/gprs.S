@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The guest's general registers at VM entry and exit, for vmx/enter.S and
- * svm/enter.S: khv_regs.gpr in encoding order. RAX and RSP are the caller's.
+ * svm/enter.S, which include this: khv_regs.gpr in encoding order. RAX and RSP are theirs.
  */
-#ifndef KHV_X86_GPRS_H
-#define KHV_X86_GPRS_H
-
 #define GPR(n)	((n) * 8)
 
 /* From the array at RDI, RDI last. Flags stay. */
@@ -60,5 +57,3 @@
 	xor	%r14d, %r14d
 	xor	%r15d, %r15d
 .endm
-
-#endif
