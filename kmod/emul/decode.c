@@ -538,6 +538,9 @@ static int finish(struct khv_emul *em, const struct khv_emul_opcode *op)
 	d->mem.ea &= khv_emul_mask(d->adsize);
 	decode_operand(em, op->dst, &d->dst);
 	decode_operand(em, op->src, &d->src);
+	/* AMD's processors know LOCK MOV CR0 as MOV CR8, wherever REX is out of reach. */
+	if (d->lock && d->map == 1 && (d->opcode == 0x20 || d->opcode == 0x22))
+		return KHV_EMUL_OK;
 	if (d->lock && (!(d->flags & KHV_F_LOCK) || d->dst.kind != KHV_OPERAND_MEM))
 		return khv_emul_fault(em, KHV_EXC_UD, 0);
 	return KHV_EMUL_OK;
