@@ -178,6 +178,12 @@ static u32 provided(const struct feature_word *w)
 	if (w->leaf == 7 && w->index == 0 && w->reg == EDX &&
 	    boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
 		bits |= F(ARCH_CAPABILITIES);
+	/* AMD says in CPUID what Intel says in that MSR, and not all of it always did. */
+	if (w->leaf == 0x80000008 && boot_cpu_data.x86_vendor != X86_VENDOR_INTEL &&
+	    !boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS))
+		bits |= F(AMD_SSB_NO);
+	if (w->leaf == 0x80000021 && boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
+		bits |= BIT(2);
 	return bits;
 }
 

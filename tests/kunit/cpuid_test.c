@@ -102,6 +102,9 @@ static void supported_hides(struct kunit *test)
 	e = host_entry(nent, 0x80000001, 0);
 	KUNIT_ASSERT_NOT_NULL(test, e);
 	KUNIT_EXPECT_EQ(test, e->ecx & BIT(2), 0U);		/* SVM */
+	e = host_entry(nent, 0x8000000a, 0);			/* and what describes it */
+	if (e)
+		KUNIT_EXPECT_EQ(test, e->eax | e->ebx | e->ecx | e->edx, 0U);
 
 	e = host_entry(nent, 0xa, 0);
 	if (e)
