@@ -17,8 +17,8 @@
 #include "x86/msr.h"
 #include "x86/regs_inline.h"
 
-/* Exit codes are 64 bits wide; the lower half tells them apart (svm_entry_failed()). */
-#define EXIT_INVALID		((u32)SVM_EXIT_ERR)
+/* Exit codes are 64 bits wide, but only -1 uses them. */
+#define EXIT_INVALID		((u64)SVM_EXIT_ERR)
 #define EXIT_EXCEPTION(n)	(SVM_EXIT_EXCP_BASE + (n))
 
 /* EXITINFO1 of MOV to and from a control register: it is one, and not CLTS, LMSW or SMSW. */
@@ -234,6 +234,16 @@ static int handle_io(struct khv_vcpu *vcpu)
 	return khv_emulate_pio(vcpu, info >> 16, (info >> 4) & 7, info & IO_IN);
 }
 
+/* The bytes that the processor had fetched; none of them when it could not tell. */
+static void pass_insn_bytes(struct khv_vcpu *vcpu)
+{
+	const struct khv_vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	/* With an event cut off there will be no emulation to use them up. */
+	if (svm_caps.decode_assists && vcpu->events.active.kind == KHV_EVENT_NONE)
+		khv_emulate_prefetched(&vcpu->emulate, vmcb->insn_bytes, vmcb->insn_len & 0xf);
+}
+
 static int handle_nested_fault(struct khv_vcpu *vcpu)
 {
 	const struct khv_vmcb *vmcb = to_svm(vcpu)->vmcb;
@@ -242,6 +252,7 @@ static int handle_nested_fault(struct khv_vcpu *vcpu)
 
 	if (r != KHV_FAULT_EMULATE)
 		return r;
+	pass_insn_bytes(vcpu);
 	return khv_intercept_mmio(vcpu, vmcb->exitinfo2, vmcb->exitcode, vmcb->exitinfo1);
 }
 
@@ -316,7 +327,7 @@ static bool know_insn(struct khv_vcpu *vcpu, int *r)
 
 int khv_svm_handle_exit(struct khv_vcpu *vcpu)
 {
-	u32 code = to_svm(vcpu)->vmcb->exitcode;
+	u64 code = to_svm(vcpu)->vmcb->exitcode;
 	int r;
 
 	if (!know_insn(vcpu, &r))
@@ -352,7 +363,9 @@ int khv_svm_handle_exit(struct khv_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		/* Guest memory is coherent: nothing to do. */
+		return khv_intercept_done(vcpu, 0);
 	case SVM_EXIT_PAUSE:
+		khv_vcpu_yield_to_sibling(vcpu);
 		return khv_intercept_done(vcpu, 0);
 	case SVM_EXIT_SHUTDOWN:
 		return handle_shutdown(vcpu);

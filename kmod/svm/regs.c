@@ -81,8 +81,6 @@ void khv_svm_flush_regs(struct khv_vcpu *vcpu)
 		svm->stepping = regs->rip == svm->step_rip;
 		if (svm->stepping)
 			vmcb->rflags |= X86_EFLAGS_TF;
-		else
-			khv_svm_look_again(vcpu);	/* what the step was for is still there */
 	}
 	if (vmcb->cr2 != regs->cr2) {
 		vmcb->cr2 = regs->cr2;
@@ -129,7 +127,7 @@ void khv_svm_skip_insn(struct khv_vcpu *vcpu)
 	struct khv_vmcb *vmcb = to_svm(vcpu)->vmcb;
 
 	khv_set_rip(vcpu, next_rip(vcpu));
-	if (unlikely(vmcb->interrupt_shadow)) {
+	if (unlikely(vmcb->interrupt_shadow & KHV_INT_SHADOW)) {
 		vmcb->interrupt_shadow = 0;
 		/* Now is when the window opens; no need to enter the guest to learn it. */
 		if (vmcb->vintr & KHV_V_IRQ)

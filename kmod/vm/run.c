@@ -10,6 +10,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/signal.h>
 #include <linux/swait.h>
 #include <asm/fpu/api.h>
@@ -52,6 +53,31 @@ void khv_vm_request_all(struct khv_vm *vm, enum khv_request req)
 
 	khv_for_each_vcpu(i, vcpu, vm)
 		khv_vcpu_request_kick(vcpu, req);
+}
+
+void khv_vcpu_yield_to_sibling(struct khv_vcpu *vcpu)
+{
+	unsigned int i, nr = READ_ONCE(vcpu->vm->nr_vcpus);
+	struct task_struct *task;
+	struct khv_vcpu *other;
+	int r = 0;
+
+	/* From the next one on, so that all spinners do not choose the same. */
+	for (i = 1; i < nr && !r; i++) {
+		other = khv_vm_vcpu(vcpu->vm, (vcpu->index + i) % nr);
+		if (!other || READ_ONCE(other->mode) == KHV_IN_GUEST)
+			continue;
+		rcu_read_lock();
+		task = rcu_dereference(other->task);
+		if (task)
+			get_task_struct(task);
+		rcu_read_unlock();
+		if (!task)
+			continue;
+		/* 0: it sleeps, or runs. Negative: nobody waits for this CPU or for its. */
+		r = yield_to(task, true);
+		put_task_struct(task);
+	}
 }
 
 int khv_internal_error(struct khv_vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data)

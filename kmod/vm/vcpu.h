@@ -143,6 +143,9 @@ static inline void khv_vcpu_request_kick(struct khv_vcpu *vcpu, enum khv_request
 /* The same for every vCPU of @vm. */
 void khv_vm_request_all(struct khv_vm *vm, enum khv_request req);
 
+/* The guest spins: let a vCPU run that may hold what it waits for. Sleeps. */
+void khv_vcpu_yield_to_sibling(struct khv_vcpu *vcpu);
+
 /* KVM_RUN. Holds vcpu->lock. Returns 0 or -errno. */
 int khv_vcpu_run(struct khv_vcpu *vcpu);
 

@@ -334,7 +334,9 @@ static void load_state(struct khv_vcpu *vcpu)
 	em->cr4 = khv_cr4(vcpu);
 	/* A segment register can be dear to read, and real mode knows only one answer. */
 	em->cpl = em->cr0 & X86_CR0_PE ? khv_hw->get_cpl(vcpu) : 0;
-	em->avail = 0;
+	em->avail = vcpu->emulate.nr_bytes;
+	memcpy(em->bytes, vcpu->emulate.bytes, em->avail);
+	vcpu->emulate.nr_bytes = 0;
 	/* Batches go straight through the page that the client sees. */
 	em->batch = vcpu->pio_data;
 	em->batch_size = PAGE_SIZE;

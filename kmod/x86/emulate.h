@@ -6,6 +6,8 @@
 #ifndef KHV_X86_EMULATE_H
 #define KHV_X86_EMULATE_H
 
+#include <linux/minmax.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #include "vm/types.h"
@@ -38,6 +40,7 @@ struct khv_vcpu;
  * @rip: of the instruction in flight; if it has changed the client has moved
  *	the vCPU elsewhere and nothing is left to complete
  * @error: errno that a callback met
+ * @bytes: the instruction, as far as the hardware has told (@nr_bytes); for one execution
  * @em: decoder state, allocated with the vCPU
  */
 struct khv_emulate {
@@ -55,6 +58,8 @@ struct khv_emulate {
 	bool pio_in, pio_pending, pio_answered;
 	u64 rip;
 	int error;
+	u8 bytes[15];
+	u8 nr_bytes;
 	struct khv_emul *em;
 };
 
@@ -69,6 +74,13 @@ void khv_emulate_destroy(struct khv_vcpu *vcpu);
  * #UD in the guest when it is not the guest's kernel.
  */
 int khv_emulate_insn(struct khv_vcpu *vcpu, gpa_t gpa);
+
+/* Before the above or khv_intercept_mmio(): the first bytes of the instruction, if known. */
+static inline void khv_emulate_prefetched(struct khv_emulate *e, const u8 *bytes, u8 nr)
+{
+	e->nr_bytes = min_t(u8, nr, sizeof(e->bytes));
+	memcpy(e->bytes, bytes, e->nr_bytes);
+}
 
 /*
  * The instruction at RIP, for exits that do not say where it ends or what its
