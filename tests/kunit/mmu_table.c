@@ -16,12 +16,6 @@
 #define RX		(0x1 | 0x4)
 #define RWX		0x7
 
-/* Like EPT's, but permissions are told as AMD's nested tables do. */
-static const struct khv_ptfmt nx_fmt = {
-	.present = 0x1, .table = 0x7, .leaf = 0x5, .write = 0x2, .noexec = BIT_ULL(63),
-	.large = BIT_ULL(7), .accessed = BIT_ULL(5), .addr = GENMASK_ULL(51, 12),
-};
-
 static void pt_start(struct kunit *test, struct khv_pt *pt, const struct khv_ptfmt *fmt)
 {
 	KUNIT_ASSERT_EQ(test, khv_pt_init(pt, fmt), 0);
@@ -143,13 +137,13 @@ static void test_permissions(struct kunit *test)
 	gather_reset(&g);
 	khv_pt_uninit(&pt);
 
-	pt_start(test, &pt, &nx_fmt);
-	insert(test, &pt, 5, 99, 1, 0x5 | nx_fmt.noexec, &g);
-	insert(test, &pt, 5, 99, 1, 0x5 | nx_fmt.noexec | 0x2, &g);
-	expect_leaf(test, &pt, 5, 99, 1, 0x7 | nx_fmt.noexec);
+	pt_start(test, &pt, &khv_npt_fmt);
+	insert(test, &pt, 5, 99, 1, 0x5 | khv_npt_fmt.noexec, &g);
+	insert(test, &pt, 5, 99, 1, 0x5 | khv_npt_fmt.noexec | 0x2, &g);
+	expect_leaf(test, &pt, 5, 99, 1, 0x7 | khv_npt_fmt.noexec);
 	insert(test, &pt, 5, 99, 1, 0x5, &g);
 	expect_leaf(test, &pt, 5, 99, 1, 0x7);
-	insert(test, &pt, 5, 99, 1, 0x5 | nx_fmt.noexec, &g);
+	insert(test, &pt, 5, 99, 1, 0x5 | khv_npt_fmt.noexec, &g);
 	expect_leaf(test, &pt, 5, 99, 1, 0x7);
 	KUNIT_EXPECT_FALSE(test, g.flush);
 	khv_pt_uninit(&pt);
@@ -500,9 +494,9 @@ static void test_random_ept(struct kunit *test)
 	run_model(test, &khv_ept_fmt, 2);
 }
 
-static void test_random_nx(struct kunit *test)
+static void test_random_npt(struct kunit *test)
 {
-	run_model(test, &nx_fmt, 3);
+	run_model(test, &khv_npt_fmt, 3);
 }
 
 static struct kunit_case mmu_cases[] = {
@@ -516,7 +510,7 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(test_protect_and_age),
 	KUNIT_CASE(test_limits),
 	KUNIT_CASE(test_random_ept),
-	KUNIT_CASE(test_random_nx),
+	KUNIT_CASE(test_random_npt),
 	{}
 };
 
