@@ -133,6 +133,13 @@ static void step(struct khv_vcpu *vcpu)
 	svm->step_iret = svm->step_rip == svm->iret_rip;
 }
 
+/* Choose the event anew after the next exit; an interrupt of our own makes that come at once. */
+void khv_svm_look_again(struct khv_vcpu *vcpu)
+{
+	khv_request(vcpu, KHV_REQ_EVENT);
+	irq_work_queue(&to_svm(vcpu)->nudge);
+}
+
 static void request_nmi_window(struct khv_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -142,8 +149,7 @@ static void request_nmi_window(struct khv_vcpu *vcpu)
 	else if (svm->nmi == SVM_NMI_BLOCKED)
 		;	/* IRET exits already */
 	else if (svm->vmcb->eventinj & KHV_EVENT_VALID)
-		/* Something else goes first. An interrupt of our own ends the run right after. */
-		irq_work_queue(&svm->nudge);
+		khv_svm_look_again(vcpu);	/* something else goes first */
 	else
 		step(vcpu);
 }

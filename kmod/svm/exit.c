@@ -17,8 +17,8 @@
 #include "x86/msr.h"
 #include "x86/regs_inline.h"
 
-/* Exit codes are 64 bits wide, but only -1 uses them. */
-#define EXIT_INVALID		((u64)SVM_EXIT_ERR)
+/* Exit codes are 64 bits wide; the lower half tells them apart (svm_entry_failed()). */
+#define EXIT_INVALID		((u32)SVM_EXIT_ERR)
 #define EXIT_EXCEPTION(n)	(SVM_EXIT_EXCP_BASE + (n))
 
 /* EXITINFO1 of MOV to and from a control register: it is one, and not CLTS, LMSW or SMSW. */
@@ -327,7 +327,7 @@ static bool know_insn(struct khv_vcpu *vcpu, int *r)
 
 int khv_svm_handle_exit(struct khv_vcpu *vcpu)
 {
-	u64 code = to_svm(vcpu)->vmcb->exitcode;
+	u32 code = to_svm(vcpu)->vmcb->exitcode;
 	int r;
 
 	if (!know_insn(vcpu, &r))

@@ -81,6 +81,8 @@ void khv_svm_flush_regs(struct khv_vcpu *vcpu)
 		svm->stepping = regs->rip == svm->step_rip;
 		if (svm->stepping)
 			vmcb->rflags |= X86_EFLAGS_TF;
+		else
+			khv_svm_look_again(vcpu);	/* what the step was for is still there */
 	}
 	if (vmcb->cr2 != regs->cr2) {
 		vmcb->cr2 = regs->cr2;

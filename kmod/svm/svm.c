@@ -233,6 +233,20 @@ static unsigned long entry_flags(struct khv_vcpu *vcpu, struct svm_vcpu *svm)
 	return flags;
 }
 
+/*
+ * The state is not one that VMRUN takes, or SVM is off. Whether it flushed before it
+ * found out is not said, so what was due is due again. The event stays to be injected.
+ */
+static int entry_failed(struct svm_vcpu *svm, int r)
+{
+	if (svm->vmcb->tlb_control == KHV_TLB_FLUSH_ALL)
+		khv_svmon_flush_again();
+	svm->vmcb->tlb_control = KHV_TLB_KEEP;
+	svm->flush |= SVM_FLUSH_ASID;
+	svm_dirty(svm, KHV_CLEAN_ALL);
+	return r;
+}
+
 static int svm_run(struct khv_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -246,19 +260,16 @@ static int svm_run(struct khv_vcpu *vcpu)
 	if (unlikely(khv_svm_enter(vcpu->regs.gpr, svm->vmcb_pa, svm->host_pa,
 				   entry_flags(vcpu, svm), svm->host_spec_ctrl,
 				   vcpu->msrs.spec_ctrl)))
-		return -EIO;
+		return entry_failed(svm, -EIO);
 	khv_svm_fetch_regs(vcpu);
-	vmcb->clean = KHV_CLEAN_ALL;
-	vmcb->tlb_control = KHV_TLB_KEEP;
 	vmcb->eventinj = 0;
 	vcpu->exits++;
 	if (unlikely(svm->drs_open))
 		khv_svm_close_drs(vcpu);
-
-	if (unlikely(vmcb->exitcode == (u64)SVM_EXIT_ERR)) {
-		svm_dirty(svm, KHV_CLEAN_ALL);
-		return EXIT_SLOW;
-	}
+	if (unlikely(svm_entry_failed(svm)))
+		return entry_failed(svm, EXIT_SLOW);
+	vmcb->clean = KHV_CLEAN_ALL;
+	vmcb->tlb_control = KHV_TLB_KEEP;
 	vcpu->events.active.kind = KHV_EVENT_NONE;
 	if (unlikely(vmcb->exitintinfo & KHV_EVENT_VALID))
 		khv_svm_recover_event(vcpu);
@@ -274,7 +285,8 @@ static void update_guest(struct khv_vcpu *vcpu)
 
 	/* Instructions that CPUID does not promise must be #UD. */
 	svm_intercept(svm, KHV_ICPT_RDTSCP, khv_caps.rdtscp && !khv_has(vcpu, RDTSCP));
-	svm_intercept(svm, KHV_ICPT_INVPCID, khv_caps.invpcid && !khv_has(vcpu, INVPCID));
+	svm_intercept(svm, KHV_ICPT_INVPCID, boot_cpu_has(X86_FEATURE_INVPCID) &&
+		      !(khv_caps.invpcid && khv_has(vcpu, INVPCID)));
 	svm->vmcb->msrpm_base_pa = khv_svm_msrpm_pa(svm_caps.v_spec_ctrl &&
 						    khv_has(vcpu, SPEC_CTRL));
 	svm_dirty(svm, KHV_CLEAN_MAPS);

@@ -109,6 +109,12 @@ static inline void svm_dirty(struct svm_vcpu *svm, u32 parts)
 	svm->vmcb->clean &= ~parts;
 }
 
+/* The last VMRUN did not enter the guest. Not every SVM below khv fills the upper half. */
+static inline bool svm_entry_failed(const struct svm_vcpu *svm)
+{
+	return (u32)svm->vmcb->exitcode == (u32)SVM_EXIT_ERR;
+}
+
 /* One intercept on or off. */
 static inline void svm_intercept(struct svm_vcpu *svm, unsigned int nr, bool on)
 {
@@ -126,7 +132,7 @@ int khv_svm_vmcb_alloc(struct svm_vcpu *svm);
 void khv_svm_vmcb_free(struct svm_vcpu *svm);
 /* Fill a fresh VMCB, or one that holds nothing of use any more. */
 void khv_svm_vmcb_setup(struct khv_vcpu *vcpu);
-/* The host-physical address of the VM's nested tables as the VMCB wants it. */
+/* The page above the VM's nested tables, on a host with five levels. 0 or -ENOMEM. */
 int khv_svm_nested_root_create(struct khv_vm *vm);
 void khv_svm_nested_root_destroy(struct khv_vm *vm);
 
@@ -174,6 +180,7 @@ void khv_svm_inject(struct khv_vcpu *vcpu, const struct khv_event *ev);
 void khv_svm_request_window(struct khv_vcpu *vcpu, bool nmi);
 /* After every exit: note an event whose delivery it cut off. */
 void khv_svm_recover_event(struct khv_vcpu *vcpu);
+void khv_svm_look_again(struct khv_vcpu *vcpu);
 void khv_svm_close_window(struct svm_vcpu *svm);
 /* The guest is about to execute IRET. */
 void khv_svm_before_iret(struct khv_vcpu *vcpu);

@@ -21,7 +21,7 @@
 
 int khv_svm_vmcb_alloc(struct svm_vcpu *svm)
 {
-	svm->vmcb = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	svm->vmcb = khv_svmon_alloc_page(GFP_KERNEL_ACCOUNT);
 	if (!svm->vmcb)
 		return -ENOMEM;
 	svm->vmcb_pa = __pa(svm->vmcb);
