@@ -265,6 +265,7 @@ static void guest_misc(void)
 	asm volatile("pause" : : : "memory");
 	asm volatile("rdtsc" : "=a"(low), "=d"(high));
 	invlpg((void *)0x400000);
+	invlpg((void *)0x8000000000000000);	/* not canonical: does nothing */
 	/* Virtualization itself is not offered. */
 	GUEST_EQ(GUEST_TRY("vmxoff", : : : "r11", "memory"), 6);
 	GUEST_EQ(GUEST_TRY("vmload %%rax", : : "a"(0) : "r11", "memory"), 6);
