@@ -459,6 +459,25 @@ static void choose_address(struct run *r, struct address *a)
 	} while (--tries && !(a->now.present && a->now.gpa < WORLD_SIZE));
 }
 
+/* One that reaches the same last entry as @other by another way, if that can be found. */
+static bool choose_alias(struct run *r, struct address *a, const struct address *other)
+{
+	u32 tries = 50, low = r->cpu.cr4 & X86_CR4_PAE ? 21 : 22;
+	u64 entry;
+
+	if (!other->now.present || other->now.count < 2 || a == other)
+		return false;
+	entry = other->now.entry[other->now.count - 1].gpa;
+	forget(a);
+	do {
+		a->va = model_random_address(&r->rnd, &r->cpu) & ~(BIT_ULL(low) - 1);
+		a->va |= other->va & (BIT_ULL(low) - 1);
+		look(r, a);
+	} while (--tries && !(a->now.present && a->va != other->va &&
+			      a->now.entry[a->now.count - 1].gpa == entry));
+	return tries;
+}
+
 static void step_cr3(struct run *r)
 {
 	struct model_cpu cpu = r->cpu;
@@ -475,7 +494,8 @@ static void step_cr3(struct run *r)
 	note_cr3(r);
 	/* Addresses that lead nowhere teach little. khv keeps nothing over CR3's load. */
 	for (i = 0; i < ADDRESSES; i++)
-		if (!r->address[i].now.present)
+		if (!r->address[i].now.present &&
+		    !choose_alias(r, &r->address[i], &r->address[below(r, ADDRESSES)]))
 			choose_address(r, &r->address[i]);
 }
 
@@ -650,7 +670,8 @@ static void start_round(struct run *r, u32 seed)
 	world_set_registers(&r->w, 0, &r->cpu);
 	world_set_registers(&r->w, 1, &flat);
 	for (i = 0; i < ADDRESSES; i++)
-		choose_address(r, &r->address[i]);
+		if (!(i & 1) || !choose_alias(r, &r->address[i], &r->address[i - 1]))
+			choose_address(r, &r->address[i]);
 }
 
 static void run_round(struct kunit *test, struct run *r, u32 seed)
