@@ -365,6 +365,9 @@ static void flush_gva(struct khv_vcpu *vcpu, gva_t gva)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
+	/* INVVPID refuses what cannot have a translation; INVLPG does not. */
+	if (gva != (u64)((s64)(gva << 16) >> 16))
+		return;
 	/* There is room for one address; more than that is everything. */
 	if (vmx_caps.vpid_address && !(vmx->flush & VMX_FLUSH_GVA)) {
 		vmx->flush_gva = gva;
