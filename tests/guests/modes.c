@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The processor's modes: real mode with its interrupt table, segments that
- * outlive protected mode, 32-bit code without and with both kinds of paging,
- * and a guest that goes all the way from real to 64-bit mode.
+ * outlive protected mode, virtual-8086 mode, 32-bit code without and with both
+ * kinds of paging, and a guest that goes all the way from real to 64-bit mode.
  */
+#include <asm/processor-flags.h>
 #include <string.h>
 
 #include "guests.h"
@@ -189,6 +190,39 @@ static void test_real_to_long(void)
 	EXPECT_EQ(regs.rdi, 0x1000000000 + 0x1000 + 0x111);
 }
 
+/* Virtual-8086 mode needs no real mode: a user of protected mode with real-mode segments. */
+static void test_virtual_8086(void)
+{
+	struct vcpu *vcpu = create(0);
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct kvm_segment *seg[] = {
+		&sregs.cs, &sregs.ds, &sregs.es, &sregs.ss, &sregs.fs, &sregs.gs,
+	};
+	unsigned int i;
+
+	vcpu_real_mode(vcpu, REAL_SEGMENT, BLOB(real_basic));
+	vcpu_get_sregs(vcpu, &sregs);
+	for (i = 0; i < sizeof(seg) / sizeof(seg[0]); i++) {
+		seg[i]->type = 3;
+		seg[i]->dpl = 3;
+	}
+	/* A task state segment that allows all ports. */
+	sregs.tr = (struct kvm_segment) {
+		.base = DATA, .limit = 0x2068, .selector = 0x28, .type = 11, .present = 1,
+	};
+	*(uint16_t *)(vcpu->vm->ram + DATA + 0x66) = 0x68;
+	sregs.cr0 |= X86_CR0_PE;
+	vcpu_set_sregs(vcpu, &sregs);
+	vcpu_get_regs(vcpu, &regs);
+	regs.rflags |= X86_EFLAGS_VM;
+	vcpu_set_regs(vcpu, &regs);
+	run_to_end(vcpu, &regs);
+	EXPECT_EQ(regs.rax, 42 + 0x300);
+	EXPECT(regs.rflags & X86_EFLAGS_VM);
+	EXPECT(!memcmp(vcpu->vm->ram + 0x20000, real_basic_start, 16));
+}
+
 static void set_gate32(struct vm *vm, unsigned int vector, const void *handler)
 {
 	uint64_t address = (uintptr_t)handler;
@@ -274,6 +308,7 @@ static const struct ksft_test tests[] = {
 	{ "real_irq", test_real_irq },
 	{ "real_big_segments", test_real_big_segments },
 	{ "real_to_long", test_real_to_long },
+	{ "virtual_8086", test_virtual_8086 },
 	{ "protected", test_protected },
 	{ "paging32", test_paging32 },
 	{ "paging_pae", test_paging_pae },
