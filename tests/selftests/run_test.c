@@ -403,6 +403,38 @@ static void test_nmi_after_exception(void)
 	EXPECT_EQ(*GUEST_VAR(vcpu->vm, guest_traps[2]), 1);
 }
 
+static void guest_nmi_in_shadow(void)
+{
+	uint32_t eax = 1, edx = GUEST_PORT_SYNC;
+
+	guest_handlers[2] = end_interrupts;
+	asm volatile("outl %0, %w1\n\t"
+		     "cpuid"
+		     : "+a"(eax), "+d"(edx) : : "rbx", "rcx", "memory");
+	for (;;)
+		counter++;
+}
+
+/* The instruction that an NMI has to wait for exits: the NMI comes after it all the same. */
+static void test_nmi_in_shadow(void)
+{
+	struct vcpu *vcpu = start(guest_nmi_in_shadow);
+	struct kvm_vcpu_events events;
+
+	vm_need(vcpu->vm, KVM_CAP_USER_NMI, "KVM_CAP_USER_NMI");
+	guest_run_sync(vcpu, 1);
+	vcpu->run->immediate_exit = 1;
+	EXPECT_EQ(try_run(vcpu), -EINTR);	/* OUT is done */
+	vcpu->run->immediate_exit = 0;
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events), 0);
+	events.flags |= KVM_VCPUEVENT_VALID_SHADOW;
+	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events), 0);
+	ASSERT_EQ(try_ioctl_value(vcpu->fd, KVM_NMI, 0), 0);
+	guest_run_sync(vcpu, 0x41);
+	EXPECT_EQ(*GUEST_VAR(vcpu->vm, guest_traps[2]), 1);
+}
+
 static const struct ksft_test tests[] = {
 	{ "immediate_exit", test_immediate_exit },
 	{ "immediate_exit_completes", test_immediate_exit_completes },
@@ -419,6 +451,7 @@ static const struct ksft_test tests[] = {
 	{ "interrupt_window", test_interrupt_window, 2 },
 	{ "nmi", test_nmi },
 	{ "nmi_after_exception", test_nmi_after_exception },
+	{ "nmi_in_shadow", test_nmi_in_shadow },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("run", tests);
