@@ -203,7 +203,7 @@ static void test_virtual_8086(void)
 
 	vcpu_real_mode(vcpu, REAL_SEGMENT, BLOB(real_basic));
 	vcpu_get_sregs(vcpu, &sregs);
-	for (i = 0; i < sizeof(seg) / sizeof(seg[0]); i++) {
+	for (i = 0; i < KSFT_ARRAY_SIZE(seg); i++) {
 		seg[i]->type = 3;
 		seg[i]->dpl = 3;
 	}
