@@ -144,7 +144,7 @@
 #define khv_host_rfds()		false
 #endif
 
-/* Speculative Return Stack Overflow on Zen 5: the kernel tells since 6.15 and its contemporaries. */
+/* Speculative Return Stack Overflow on Zen 5: kernels since 6.15 and its contemporaries tell. */
 #ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
 #define khv_host_bp_spec_reduce()	boot_cpu_has(X86_FEATURE_SRSO_BP_SPEC_REDUCE)
 #else
