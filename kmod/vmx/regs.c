@@ -45,6 +45,7 @@ bool khv_vmx_access_open(struct khv_vcpu *vcpu)
 	r = khv_vmxon_enter(&vmx->vmcs);
 	vmx->access_failed = r;
 	if (unlikely(r)) {
+		vmx->flush |= VMX_REWRITE;
 		pr_err_ratelimited("vCPU %d: cannot reach its VMCS: another hypervisor has VMX on this CPU (error %d)\n",
 				   vcpu->id, r);
 		preempt_enable();

@@ -60,6 +60,13 @@ static u64 eptp(const struct khv_vm *vm)
 	return khv_caps.nested_ad ? eptp | VMX_EPTP_AD_ENABLE_BIT : eptp;
 }
 
+u64 khv_vmx_own_cr4(struct khv_vcpu *vcpu)
+{
+	u64 own = VMX_CR4_GUEST_OWNED & khv_cr4_allowed(vcpu);
+
+	return khv_caps.nested_paging ? own : own & ~(u64)X86_CR4_PGE;
+}
+
 static void setup_controls(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -103,7 +110,7 @@ static void setup_controls(struct khv_vcpu *vcpu)
 	khv_vmwrite(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	khv_vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
 	khv_vmwrite(CR0_GUEST_HOST_MASK, ~(u64)VMX_CR0_GUEST_OWNED);
-	khv_vmwrite(CR4_GUEST_HOST_MASK, ~(u64)VMX_CR4_GUEST_OWNED);
+	khv_vmwrite(CR4_GUEST_HOST_MASK, ~khv_vmx_own_cr4(vcpu));
 }
 
 static void setup_host_constants(void)

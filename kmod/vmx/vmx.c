@@ -282,11 +282,29 @@ static int entry_failed(struct khv_vcpu *vcpu)
 	return EXIT_SLOW;
 }
 
+/*
+ * Another owner had VMX on this CPU when something was to be written. Segments and
+ * the like are the guest's loss; but what decides how the hardware walks the shadow
+ * tables must never be that of before.
+ */
+static void rewrite_controls(struct khv_vcpu *vcpu)
+{
+	to_vmx(vcpu)->flush &= ~VMX_REWRITE;
+	khv_vmx_set_efer(vcpu, vcpu->regs.efer);
+	khv_vmx_set_cr4(vcpu, khv_cr4(vcpu));
+	khv_vmx_set_cr0(vcpu, khv_cr0(vcpu));
+	khv_vmx_set_cr3(vcpu, khv_cr3(vcpu));
+}
+
 /* What is due before an entry besides registers. EXIT_SLOW if there must be none. */
 static int before_entry(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
+	if (unlikely(vmx->flush & VMX_REWRITE))
+		rewrite_controls(vcpu);
+	if (vmx->flush & VMX_ROOT)
+		khv_vmwrite(GUEST_CR3, vmx->root);
 	if (vmx->flush & VMX_REAL_MODE) {
 		vmx->exit.reason = VMX_EXIT_NOT_ENTERED;
 		return EXIT_SLOW;
@@ -336,7 +354,6 @@ static int vmx_run(struct khv_vcpu *vcpu)
 static void update_guest(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	u64 own_cr4 = VMX_CR4_GUEST_OWNED & khv_cr4_allowed(vcpu);
 	u32 ctl = vmx->cpu2_ctl;
 
 	/* Instructions that CPUID does not promise must be #UD. */
@@ -346,12 +363,10 @@ static void update_guest(struct khv_vcpu *vcpu)
 	if (khv_caps.invpcid && khv_has(vcpu, INVPCID))
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
 	vmx->cpu2_ctl = ctl;
-	if (!khv_caps.nested_paging)
-		own_cr4 &= ~(u64)X86_CR4_PGE;
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
 		/* And so must be CR4 bits of features that it does not promise. */
-		khv_vmwrite(CR4_GUEST_HOST_MASK, ~own_cr4);
+		khv_vmwrite(CR4_GUEST_HOST_MASK, ~khv_vmx_own_cr4(vcpu));
 	}
 	khv_vmx_access_end(vcpu);
 }
@@ -379,12 +394,12 @@ static void flush_gva(struct khv_vcpu *vcpu, gva_t gva)
 
 static void load_root(struct khv_vcpu *vcpu, hpa_t root)
 {
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
 	/* Entry reads a PAE root's four entries itself, since there is no EPT. */
-	if (khv_vmx_access_begin(vcpu))
-		khv_vmwrite(GUEST_CR3, root);
-	khv_vmx_access_end(vcpu);
+	vmx->root = root;
 	/* Translations of the old root have the same VPID. */
-	to_vmx(vcpu)->flush |= VMX_FLUSH_VPID;
+	vmx->flush |= VMX_ROOT | VMX_FLUSH_VPID;
 }
 
 static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)

@@ -69,8 +69,10 @@ struct vmx_exit {
 #define VMX_FLUSH_EPT		BIT(0)
 #define VMX_FLUSH_VPID		BIT(1)
 #define VMX_FLUSH_GVA		BIT(2)	/* of flush_gva alone */
-/* Not a flush: the guest is in real mode, and this hardware cannot run that. */
+/* Not flushes: the guest is in real mode, and this hardware cannot run that; */
 #define VMX_REAL_MODE		BIT(3)
+#define VMX_ROOT		BIT(4)	/* shadow paging: another root */
+#define VMX_REWRITE		BIT(5)	/* the VMCS could not be had, and missed writes */
 
 /**
  * struct vmx_vcpu - vcpu->hw
@@ -79,7 +81,8 @@ struct vmx_exit {
  * @cached: VMX_CACHE_*: the copies here are current
  * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: what the VMCS holds
  * @host_cpu: the CPU whose constants are in the host fields
- * @flush: VMX_FLUSH_* due before the next entry, VMX_REAL_MODE to refuse it
+ * @flush: VMX_FLUSH_* and others due before the next entry, VMX_REAL_MODE to refuse it
+ * @root: what the hardware walks, with shadow paging
  * @pat: the guest's, where entry does not load it
  * @cpu_ctl: CPU_BASED_VM_EXEC_CONTROL as in the VMCS
  */
@@ -101,6 +104,7 @@ struct vmx_vcpu {
 	u32 cpu_ctl, cpu2_ctl, entry_ctl;
 	u32 flush;
 	gva_t flush_gva;
+	hpa_t root;
 	u64 pat;
 	bool syscall_msrs_loaded, tsc_aux_loaded, efer_loaded;
 
@@ -138,6 +142,8 @@ int khv_vmx_vmcs_alloc(struct khv_vmcs *vmcs);
 void khv_vmx_vmcs_free(struct khv_vmcs *vmcs);
 /* Fill a fresh VMCS: controls, constant host state. Access begun. */
 void khv_vmx_vmcs_setup(struct khv_vcpu *vcpu);
+/* CR4 bits that the guest may change without an exit, as its CPUID has them. */
+u64 khv_vmx_own_cr4(struct khv_vcpu *vcpu);
 /* Host fields that depend on the CPU. Inside a region. */
 void khv_vmx_host_cpu(struct vmx_vcpu *vmx);
 int khv_vmx_vpid_alloc(void);
