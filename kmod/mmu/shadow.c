@@ -123,7 +123,8 @@ static union khv_sp_role root_role(struct khv_vcpu *vcpu)
 /* Root @i of those that @role needs. NULL: there is none, as the guest has it. */
 static struct khv_sp *get_root(struct khv_vcpu *vcpu, union khv_sp_role role, unsigned int i)
 {
-	gfn_t gfn = (khv_cr3(vcpu) & KHV_PTE_ADDR) >> PAGE_SHIFT;
+	u64 cr3 = role.mode == KHV_SP_64 ? khv_cr3(vcpu) : (u32)khv_cr3(vcpu);
+	gfn_t gfn = (cr3 & KHV_PTE_ADDR) >> PAGE_SHIFT;
 	struct khv_sp *sp;
 
 	switch (role.mode) {
@@ -141,7 +142,7 @@ static struct khv_sp *get_root(struct khv_vcpu *vcpu, union khv_sp_role role, un
 	}
 	sp = khv_sp_get(vcpu->vm, gfn, role);
 	if (sp)
-		khv_sp_get_root(sp);
+		khv_sp_get_root(vcpu->vm->mmu.shadow, sp);
 	return sp;
 }
 
@@ -175,6 +176,10 @@ int khv_shadow_load_root(struct khv_vcpu *vcpu)
 
 	if (!is_shadow(vcpu))
 		return RESUME_GUEST;
+	/* They may have to be fetched, and not under the lock. */
+	khv_cr0(vcpu);
+	khv_cr3(vcpu);
+	khv_cr4(vcpu);
 	/* First, as long as the lock can be given up: little is left for later. */
 	spin_lock(&vm->mmu.lock);
 	khv_shadow_sync_all(vm, true);

@@ -24,7 +24,7 @@
 /* Guest frames for each shadow page that a VM may have by default, and the least it may. */
 #define FRAMES_PER_PAGE	50
 #define LIMIT_LEAST	256
-/* Lists of the reverse map: some leaves on each when the pool is in full use. */
+/* Lists of the reverse map: a thousand leaves on each when the largest pool is in full use. */
 #define RMAP_BITS	14
 
 #define NODES_SIZE	(KHV_PT_ENTRIES * sizeof(struct hlist_node))
@@ -165,7 +165,8 @@ int khv_shadow_lock(struct khv_vm *vm)
 
 	for (;;) {
 		spin_lock(&vm->mmu.lock);
-		if (s->nr_pages + KHV_SP_NEED > limit) {
+		/* Roots cannot go, and must not leave less to all others. */
+		if (s->nr_pages - s->nr_roots + KHV_SP_NEED > limit) {
 			khv_sp_recycle(vm, RECYCLE_BATCH);
 			khv_shadow_commit(vm);
 		}
@@ -273,23 +274,29 @@ void khv_sp_zap(struct khv_vm *vm, struct khv_sp *sp)
 	s->nr_pages--;
 	if (sp->roots) {
 		sp->invalid = true;
+		s->nr_roots--;
 		reload_roots(vm, sp);
 	} else {
 		list_add(&sp->lru, &s->doomed);
 	}
 }
 
-void khv_sp_get_root(struct khv_sp *sp)
+void khv_sp_get_root(struct khv_shadow *s, struct khv_sp *sp)
 {
-	sp->roots++;
+	if (!sp->roots++)
+		s->nr_roots++;
 }
 
 void khv_sp_put_root(struct khv_vm *vm, struct khv_sp *sp)
 {
 	struct khv_shadow *s = vm->mmu.shadow;
 
-	if (--sp->roots || !sp->invalid)
+	if (--sp->roots)
 		return;
+	if (!sp->invalid) {
+		s->nr_roots--;
+		return;
+	}
 	s->flush = true;
 	list_add(&sp->lru, &s->doomed);
 }
@@ -339,9 +346,11 @@ int khv_shadow_vm_init(struct khv_vm *vm)
 	init_lists(s);
 	s->rmap_bits = RMAP_BITS;
 	s->rmap = kvcalloc(BIT(RMAP_BITS), sizeof(*s->rmap), GFP_KERNEL_ACCOUNT);
+	s->rmap_len = kvcalloc(BIT(RMAP_BITS), sizeof(*s->rmap_len), GFP_KERNEL_ACCOUNT);
 	s->buf = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!s->rmap || !s->buf) {
+	if (!s->rmap || !s->rmap_len || !s->buf) {
 		kvfree(s->rmap);
+		kvfree(s->rmap_len);
 		free_page((unsigned long)s->buf);
 		kvfree(s);
 		return -ENOMEM;
@@ -364,6 +373,7 @@ void khv_shadow_vm_uninit(struct khv_vm *vm)
 	khv_sp_free_spares(s);
 	free_page((unsigned long)s->buf);
 	kvfree(s->rmap);
+	kvfree(s->rmap_len);
 	kvfree(s);
 	vm->mmu.shadow = NULL;
 }

@@ -86,12 +86,14 @@ struct khv_sp {
  * @pages: all shadow pages by frame
  * @regions: tracked ones by 2 MiB region
  * @rmap: leaves by the (first) frame that they map
+ * @rmap_len: how many leaves are on each of its lists
  * @rmap_bits: log2 of its size
  * @lru: all shadow pages, the latest used first
  * @unsync: those that are out of step
  * @spare: empty pages for use
  * @doomed: emptied pages, free after the next flush
  * @nr_pages: in use
+ * @nr_roots: of those, how many vCPUs walk
  * @nr_spare: on @spare
  * @nr_unsync: on @unsync
  * @nr_unsync_upper: of these, above level 1
@@ -103,12 +105,14 @@ struct khv_shadow {
 	struct hlist_head pages[BIT(KHV_SP_HASH_BITS)];
 	struct hlist_head regions[BIT(KHV_SP_HASH_BITS)];
 	struct hlist_head *rmap;
+	u32 *rmap_len;
 	unsigned int rmap_bits;
 	struct list_head lru;
 	struct list_head unsync;
 	struct list_head spare;
 	struct list_head doomed;
 	unsigned long nr_pages;
+	unsigned long nr_roots;
 	unsigned long nr_spare;
 	unsigned long nr_unsync;
 	unsigned long nr_unsync_upper;
@@ -163,7 +167,7 @@ void khv_shadow_commit(struct khv_vm *vm);
 struct khv_sp *khv_sp_get(struct khv_vm *vm, gfn_t gfn, union khv_sp_role role);
 /* Empty it, unlink it from everything. vCPUs whose root it is will ask for another. */
 void khv_sp_zap(struct khv_vm *vm, struct khv_sp *sp);
-void khv_sp_get_root(struct khv_sp *sp);
+void khv_sp_get_root(struct khv_shadow *s, struct khv_sp *sp);
 void khv_sp_put_root(struct khv_vm *vm, struct khv_sp *sp);
 /* Does a guest table with a shadow lie in the 2 MiB region of @gfn? */
 bool khv_sp_region_tracked(struct khv_shadow *s, gfn_t gfn);

@@ -18,9 +18,22 @@
 
 #define FRAMES_2M	KHV_PT_FRAMES(2)
 
+/*
+ * Leaves on one list, for it is walked with the lock held. A guest can map one
+ * frame as often as it has table entries; the list that is full starts anew.
+ */
+#define LONGEST		2048
+/* Frames looked up between two looks at who else wants the lock. */
+#define FRAME_BATCH	64
+
+static unsigned int rmap_index(const struct khv_shadow *s, gfn_t gfn)
+{
+	return hash_64(gfn, s->rmap_bits);
+}
+
 static struct hlist_head *rmap_bucket(struct khv_shadow *s, gfn_t gfn)
 {
-	return &s->rmap[hash_64(gfn, s->rmap_bits)];
+	return &s->rmap[rmap_index(s, gfn)];
 }
 
 /* "SDM, 32-Bit Paging": a 4-MByte page's address has bits 39:32 at 20:13; two of our leaves. */
@@ -47,6 +60,8 @@ void khv_spte_drop(struct khv_shadow *s, struct khv_sp *sp, unsigned int index)
 {
 	if (!sp->spt[index])
 		return;
+	if (khv_spte_leaf(sp->spt[index], sp->role.level))
+		s->rmap_len[rmap_index(s, khv_spte_gfn(sp, index))]--;
 	hlist_del_init(&sp->node[index]);
 	WRITE_ONCE(sp->spt[index], 0);
 	s->flush = true;
@@ -58,11 +73,26 @@ static bool restricts(u64 old, u64 new)
 	return (old & ~new & (KHV_PTE_W | KHV_PTE_U)) || (new & ~old & KHV_PTE_NX);
 }
 
+static void add_to_rmap(struct khv_shadow *s, struct khv_sp *sp, unsigned int index)
+{
+	unsigned int i = rmap_index(s, khv_spte_gfn(sp, index)), n;
+	struct khv_sp *other;
+
+	if (unlikely(s->rmap_len[i] >= LONGEST)) {
+		while (!hlist_empty(&s->rmap[i])) {
+			other = khv_sp_of_node(s->rmap[i].first, &n);
+			khv_spte_drop(s, other, n);
+		}
+	}
+	hlist_add_head(&sp->node[index], &s->rmap[i]);
+	s->rmap_len[i]++;
+}
+
 bool khv_spte_set_leaf(struct khv_shadow *s, struct khv_sp *sp, unsigned int index, u64 spte,
 		       u64 gpte)
 {
+	u64 old = sp->spt[index], old_gpte = sp->gpte[index];
 	gfn_t old_gfn = khv_spte_gfn(sp, index);
-	u64 old = sp->spt[index];
 
 	sp->gpte[index] = gpte;
 	if (old && khv_spte_leaf(old, sp->role.level) && !((old ^ spte) & KHV_PTE_ADDR) &&
@@ -73,8 +103,11 @@ bool khv_spte_set_leaf(struct khv_shadow *s, struct khv_sp *sp, unsigned int ind
 		s->flush |= restricts(old, spte);
 		return true;
 	}
+	/* It goes from the list that it was put on. */
+	sp->gpte[index] = old_gpte;
 	khv_spte_drop(s, sp, index);
-	hlist_add_head(&sp->node[index], rmap_bucket(s, khv_spte_gfn(sp, index)));
+	sp->gpte[index] = gpte;
+	add_to_rmap(s, sp, index);
 	WRITE_ONCE(sp->spt[index], spte);
 	return true;
 }
@@ -157,21 +190,6 @@ static bool bucket_op(struct khv_shadow *s, struct hlist_head *bucket, gfn_t sta
 	return ret;
 }
 
-/* Few frames are looked up one by one. */
-static bool range_by_frame(struct khv_shadow *s, gfn_t start, gfn_t end, enum khv_pt_op op)
-{
-	bool ret = false;
-	gfn_t gfn;
-
-	for (gfn = start; gfn < end; gfn++)
-		ret |= bucket_op(s, rmap_bucket(s, gfn), gfn, gfn + 1, op);
-	/* Large leaves are found by the first of their frames. */
-	for (gfn = start & ~(FRAMES_2M - 1); gfn < end; gfn += FRAMES_2M)
-		if (gfn < start)
-			ret |= bucket_op(s, rmap_bucket(s, gfn), start, end, op);
-	return ret;
-}
-
 /* Give others the lock and the CPU, with nothing left to flush. */
 static void give_way(struct khv_vm *vm, bool may_sleep)
 {
@@ -181,6 +199,26 @@ static void give_way(struct khv_vm *vm, bool may_sleep)
 	if (may_sleep)
 		cond_resched();
 	spin_lock(&vm->mmu.lock);
+}
+
+/* Few frames are looked up one by one. */
+static bool range_by_frame(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op op,
+			   bool may_sleep)
+{
+	struct khv_shadow *s = vm->mmu.shadow;
+	bool ret = false;
+	gfn_t gfn;
+
+	for (gfn = start; gfn < end; gfn++) {
+		ret |= bucket_op(s, rmap_bucket(s, gfn), gfn, gfn + 1, op);
+		if (!((gfn - start + 1) % FRAME_BATCH))
+			give_way(vm, may_sleep);
+	}
+	/* Large leaves are found by the first of their frames. */
+	for (gfn = start & ~(FRAMES_2M - 1); gfn < end; gfn += FRAMES_2M)
+		if (gfn < start)
+			ret |= bucket_op(s, rmap_bucket(s, gfn), start, end, op);
+	return ret;
 }
 
 bool khv_shadow_range(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op op, bool may_sleep)
@@ -193,11 +231,11 @@ bool khv_shadow_range(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op 
 		return false;
 	spin_lock(&vm->mmu.lock);
 	if (end - start < buckets / 4) {
-		ret = range_by_frame(s, start, end, op);
+		ret = range_by_frame(vm, start, end, op, may_sleep);
 	} else {
 		for (i = 0; i < buckets; i++) {
 			ret |= bucket_op(s, &s->rmap[i], start, end, op);
-			if (!(i % 256))
+			if (!(i % FRAME_BATCH))
 				give_way(vm, may_sleep);
 		}
 	}
