@@ -50,6 +50,9 @@ static void queue(struct khv_vcpu *vcpu, u8 vector, bool has_error, u32 error_co
 		return;
 	}
 	if (first && makes_double_fault(first->vector, vector)) {
+		/* The second address is the one that the handler finds ("SDM, Interrupt 14"). */
+		if (vector == PF && has_payload)
+			vcpu->regs.cr2 = payload;
 		vector = DF;
 		has_error = true;
 		error_code = 0;
