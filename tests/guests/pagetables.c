@@ -647,7 +647,48 @@ static void test_replace(void)
 	guest_test(0, guest_replace);
 }
 
+#define CROWD	12
+
+static volatile uint64_t crowd[CROWD][512] __aligned(4096);
+
+/* One frame at thousands of addresses: all of them see it, what it becomes, and no other. */
+static void guest_crowd(void)
+{
+	volatile uint64_t *p;
+	unsigned int i, n, round;
+
+	view_start();
+	for (n = 0; n < CROWD; n++) {
+		for (i = 0; i < 512; i++)
+			crowd[n][i] = FRAME(5) | RW;
+		view_pd[1 + n] = (uintptr_t)crowd[n] | RWU;
+	}
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < CROWD * 512; i++) {
+			p = (uint64_t *)(VIEW + (512 + i) * 4096UL);
+			SEES(p, 5);
+			p[1] = i;
+			GUEST_EQ(*(uint64_t *)(FRAME(5) + 8), i);
+		}
+		/* The last ones leave it, and are the only ones. */
+		for (i = 0; i < 512; i++)
+			crowd[CROWD - 1][i] = FRAME(6 + round) | RW;
+		flush();
+		for (i = 0; i < CROWD * 512; i++)
+			SEES(VIEW + (512 + i) * 4096UL, i / 512 < CROWD - 1 ? 5 : 6 + round);
+		for (i = 0; i < 512; i++)
+			crowd[CROWD - 1][i] = FRAME(5) | RW;
+		flush();
+	}
+}
+
+static void test_crowd(void)
+{
+	guest_test(0, guest_crowd);
+}
+
 static const struct ksft_test tests[] = {
+	{ "crowd", test_crowd },
 	{ "remap", test_remap },
 	{ "appear", test_appear },
 	{ "permissions", test_permissions },
