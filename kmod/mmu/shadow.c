@@ -60,7 +60,7 @@ static void put_roots(struct khv_vcpu *vcpu)
 void khv_shadow_vcpu_destroy(struct khv_vcpu *vcpu)
 {
 	if (is_shadow(vcpu)) {
-		spin_lock(&vcpu->vm->mmu.lock);
+		khv_shadow_hold(vcpu->vm);
 		put_roots(vcpu);
 		khv_shadow_unlock(vcpu->vm);
 	}
@@ -181,7 +181,7 @@ int khv_shadow_load_root(struct khv_vcpu *vcpu)
 	khv_cr3(vcpu);
 	khv_cr4(vcpu);
 	/* First, as long as the lock can be given up: little is left for later. */
-	spin_lock(&vm->mmu.lock);
+	khv_shadow_hold(vm);
 	khv_shadow_sync_all(vm, true);
 	khv_shadow_unlock(vm);
 	r = khv_shadow_lock(vm);
@@ -218,7 +218,7 @@ void khv_shadow_invlpg(struct khv_vcpu *vcpu, gva_t gva)
 	struct khv_sp *sp;
 
 	if (is_shadow(vcpu)) {
-		spin_lock(&vcpu->vm->mmu.lock);
+		khv_shadow_hold(vcpu->vm);
 		/* What a processor caches of upper tables goes whatever the address. */
 		if (unlikely(vcpu->vm->mmu.shadow->nr_unsync_upper))
 			khv_shadow_sync_all(vcpu->vm, true);
@@ -246,7 +246,7 @@ bool khv_shadow_unprotect(struct khv_vcpu *vcpu, gpa_t gpa)
 	mmu->unprotect_exits = vcpu->exits;
 	if (mmu->unprotect_count++ >= MAX_UNPROTECT)
 		return false;
-	spin_lock(&vcpu->vm->mmu.lock);
+	khv_shadow_hold(vcpu->vm);
 	any = khv_sp_open(vcpu->vm, gpa >> PAGE_SHIFT);
 	khv_shadow_unlock(vcpu->vm);
 	return any;
@@ -260,7 +260,7 @@ void khv_shadow_forget(struct khv_vm *vm, gfn_t start, gfn_t end)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(s->pages); i++) {
-		spin_lock(&vm->mmu.lock);
+		khv_shadow_hold(vm);
 		hlist_for_each_entry_safe(sp, next, &s->pages[i], hash)
 			if (sp->gfn >= start && sp->gfn < end)
 				khv_sp_zap(vm, sp);
@@ -279,7 +279,7 @@ void khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit)
 	limit = min(limit, KHV_SHADOW_MOST);
 	WRITE_ONCE(s->limit, limit);
 	do {
-		spin_lock(&vm->mmu.lock);
+		khv_shadow_hold(vm);
 		gone = s->nr_pages > limit ? khv_sp_recycle(vm, 16) : 0;
 		khv_shadow_unlock(vm);
 		cond_resched();

@@ -125,8 +125,15 @@ void khv_shadow_commit(struct khv_vm *vm)
 	}
 }
 
+void khv_shadow_hold(struct khv_vm *vm)
+{
+	spin_lock(&vm->mmu.lock);
+	__release(&vm->mmu.lock);
+}
+
 void khv_shadow_unlock(struct khv_vm *vm)
 {
+	__acquire(&vm->mmu.lock);
 	khv_shadow_commit(vm);
 	spin_unlock(&vm->mmu.lock);
 }
@@ -164,7 +171,7 @@ int khv_shadow_lock(struct khv_vm *vm)
 	int r;
 
 	for (;;) {
-		spin_lock(&vm->mmu.lock);
+		khv_shadow_hold(vm);
 		/* Roots cannot go, and must not leave less to all others. */
 		if (s->nr_pages - s->nr_roots + KHV_SP_NEED > limit) {
 			khv_sp_recycle(vm, RECYCLE_BATCH);
@@ -173,7 +180,7 @@ int khv_shadow_lock(struct khv_vm *vm)
 		if (likely(s->nr_spare >= KHV_SP_NEED))
 			return 0;
 		missing = KHV_SP_NEED - s->nr_spare;
-		spin_unlock(&vm->mmu.lock);
+		khv_shadow_unlock(vm);
 		r = add_spares(vm, missing);
 		if (r)
 			return r;

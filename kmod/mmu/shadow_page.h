@@ -154,8 +154,13 @@ static inline struct khv_sp *khv_sp_child(u64 spte)
 
 /* shadow_page.c */
 
-/* Take mmu.lock, with KHV_SP_NEED spare pages at hand and room in the pool. 0 or -ENOMEM. */
+/*
+ * Take mmu.lock; _lock: with KHV_SP_NEED spare pages at hand and room in the pool, 0
+ * or -ENOMEM. Sparse, which cannot follow that, is told that none of them does.
+ */
+void khv_shadow_hold(struct khv_vm *vm);
 int khv_shadow_lock(struct khv_vm *vm);
+/* After khv_shadow_commit(). */
 void khv_shadow_unlock(struct khv_vm *vm);
 /* Make vCPUs forget what was removed, and free what that frees. */
 void khv_shadow_commit(struct khv_vm *vm);

@@ -198,7 +198,7 @@ static void give_way(struct khv_vm *vm, bool may_sleep)
 	khv_shadow_unlock(vm);
 	if (may_sleep)
 		cond_resched();
-	spin_lock(&vm->mmu.lock);
+	khv_shadow_hold(vm);
 }
 
 /* Few frames are looked up one by one. */
@@ -229,7 +229,7 @@ bool khv_shadow_range(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op 
 
 	if (start >= end)
 		return false;
-	spin_lock(&vm->mmu.lock);
+	khv_shadow_hold(vm);
 	if (end - start < buckets / 4) {
 		ret = range_by_frame(vm, start, end, op, may_sleep);
 	} else {

@@ -229,7 +229,7 @@ static void page_written(struct khv_vm *vm, gpa_t gpa, unsigned int len)
 	struct khv_shadow *s = vm->mmu.shadow;
 	struct khv_sp *sp, *next;
 
-	spin_lock(&vm->mmu.lock);
+	khv_shadow_hold(vm);
 	for (sp = khv_sp_first(s, gpa >> PAGE_SHIFT); sp; sp = next) {
 		next = khv_sp_next(sp);
 		if (unused(sp) || (!sp->roots && ++sp->writes >= FLOOD))
