@@ -112,7 +112,8 @@ static void check_vmx_features(struct khv_exam *exam)
 		khv_because(f, "guests run on shadow page tables, slower, and not in real mode",
 			    "nothing: khv run boots Linux without real mode");
 	} else if (paging_switched_off(exam)) {
-		f = khv_found(exam, "vmx", KHV_NOTE, "VMX has EPT, and nested_paging=0 leaves it unused");
+		f = khv_found(exam, "vmx", KHV_NOTE,
+			      "VMX has EPT, and nested_paging=0 leaves it unused");
 		khv_because(f, "guests run on shadow page tables, slower, and not in real mode",
 			    "modprobe -r khv; modprobe khv nested_paging=1");
 	} else {

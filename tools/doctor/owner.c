@@ -60,7 +60,7 @@ static void report_owner(struct khv_exam *exam, const struct owner *owner, long 
 	if (users > 0) {
 		f = khv_found(exam, "owner", KHV_BAD, "%s is in use (%s, %ld users)", owner->name,
 			      module, users);
-		khv_because(f, "its virtual machines own the processor, and only one hypervisor can",
+		khv_because(f, "its virtual machines own the processor; only one hypervisor can",
 			    "%s", owner->unload);
 	} else if (kvm && kvm_owns_when_idle(exam)) {
 		f = khv_found(exam, "owner", KHV_BAD, "KVM is loaded and owns %s even when idle",
@@ -68,11 +68,12 @@ static void report_owner(struct khv_exam *exam, const struct owner *owner, long 
 		khv_because(f, "kvm.enable_virt_at_load is on",
 			    "modprobe -r %s, or boot with kvm.enable_virt_at_load=0", module);
 	} else {
+		const char *svm = "while one of the two runs virtual machines, the other cannot";
+		const char *vmx = "when it starts a virtual machine, khv's guests stop running";
+
 		f = khv_found(exam, "owner", KHV_NOTE, "%s is loaded and idle (%s)", owner->name,
 			      module);
-		khv_because(f, exam->cpu.svm ? "while one of the two runs virtual machines, the other cannot"
-					     : "when it starts a virtual machine, khv's guests stop running",
-			    "nothing, or: modprobe -r %s", module);
+		khv_because(f, exam->cpu.svm ? svm : vmx, "nothing, or: modprobe -r %s", module);
 	}
 }
 

@@ -147,13 +147,14 @@ static void test_amd(void)
 /* VM_CR is far into the file; the MSR device answers reads at any number. */
 static void put_vm_cr(uint8_t value)
 {
+	uint64_t msr = value;
 	char name[128];
 	int fd;
 
 	put("dev/cpu/0/msr", "");
 	snprintf(name, sizeof(name), "%s/dev/cpu/0/msr", dir);
 	fd = open(name, O_WRONLY);
-	if (fd < 0 || pwrite(fd, (uint64_t[]){ value }, 8, 0xc0010114) != 8)
+	if (fd < 0 || pwrite(fd, &msr, 8, 0xc0010114) != 8)
 		abort();
 	close(fd);
 }
