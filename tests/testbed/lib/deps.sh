@@ -55,11 +55,12 @@ deps_install()
 # machine just installed may have some, and name a kernel that others supersede.
 deps_lists_whole()
 {
-	local file
+	local uri file rest
 
-	while read -r file; do
-		compgen -G "$file*" >/dev/null || return 1
-	done < <(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages')
+	while read -r uri file rest; do
+		[[ $file != *_InRelease ]] || [ -e "/var/lib/apt/lists/$file" ] ||
+			[ -e "/var/lib/apt/lists/${file%InRelease}Release" ] || return 1
+	done < <(apt-get update --print-uris 2>/dev/null)
 }
 
 # deps_lists [DAYS]: package lists to resolve kernel names from. With DAYS, lists
