@@ -66,9 +66,14 @@ static bool file_says(const char *file, const char *key, const char *word)
 	return found && strstr(found, word);
 }
 
+bool host_is_vmx(void)
+{
+	return file_says("/proc/cpuinfo", "vmx flags", "");
+}
+
 bool host_runs_real_mode(void)
 {
-	if (strcmp(ksft_device, "/dev/khv") || !file_says("/proc/cpuinfo", "vmx flags", ""))
+	if (strcmp(ksft_device, "/dev/khv") || !host_is_vmx())
 		return true;
 	return file_says("/proc/cpuinfo", "vmx flags", "unrestricted_guest") &&
 	       !file_says("/sys/module/khv/parameters/nested_paging", "N", "");

@@ -371,10 +371,10 @@ static void test_nmi(void)
 	EXPECT_EQ(*GUEST_VAR(vcpu->vm, guest_traps[2]), 1);
 }
 
+/* With interrupts on, as guest_count(). */
 static void spin(struct guest_frame *frame)
 {
-	for (;;)
-		counter++;
+	guest_count();
 }
 
 static void guest_nmi_after_exception(void)
@@ -382,16 +382,20 @@ static void guest_nmi_after_exception(void)
 	guest_handlers[2] = end_interrupts;
 	guest_handlers[6] = spin;
 	guest_sync(1);
-	for (;;)
-		counter++;
+	guest_count();
 }
 
-/* Two events for one entry: the second comes as soon as the first is delivered. */
+/*
+ * Two events for one entry: the second comes as soon as the first is delivered.
+ * In Bochs the host hangs in that, on KVM as well.
+ */
 static void test_nmi_after_exception(void)
 {
 	struct vcpu *vcpu = start(guest_nmi_after_exception);
 	struct kvm_vcpu_events events;
 
+	if (host_is_vmx())
+		ksft_skip("Bochs never leaves an entry with an event and an NMI window");
 	vm_need(vcpu->vm, KVM_CAP_USER_NMI, "KVM_CAP_USER_NMI");
 	guest_run_sync(vcpu, 1);
 	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events), 0);
@@ -411,8 +415,7 @@ static void guest_nmi_in_shadow(void)
 	asm volatile("outl %0, %w1\n\t"
 		     "cpuid"
 		     : "+a"(eax), "+d"(edx) : : "rbx", "rcx", "memory");
-	for (;;)
-		counter++;
+	guest_count();
 }
 
 /* The instruction that an NMI has to wait for exits: the NMI comes after it all the same. */
@@ -420,12 +423,18 @@ static void test_nmi_in_shadow(void)
 {
 	struct vcpu *vcpu = start(guest_nmi_in_shadow);
 	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
 
+	if (host_is_vmx() && !strcmp(ksft_device, "/dev/khv"))
+		ksft_skip("khv on VMX hangs in this: docs/known-gaps.md");
 	vm_need(vcpu->vm, KVM_CAP_USER_NMI, "KVM_CAP_USER_NMI");
 	guest_run_sync(vcpu, 1);
 	vcpu->run->immediate_exit = 1;
 	EXPECT_EQ(try_run(vcpu), -EINTR);	/* OUT is done */
 	vcpu->run->immediate_exit = 0;
+	vcpu_get_regs(vcpu, &regs);
+	regs.rflags |= 0x200;			/* else there is no shadow of STI */
+	vcpu_set_regs(vcpu, &regs);
 	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events), 0);
 	events.flags |= KVM_VCPUEVENT_VALID_SHADOW;
 	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
