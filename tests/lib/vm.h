@@ -65,7 +65,6 @@ void *memory_map(size_t size, bool huge);
  * checks that a real one makes on what a guest does without an exit.
  */
 bool host_is_tcg(void);
-bool host_is_vmx(void);
 
 /*
  * Whether the device under test should run guests in real mode, judged by this host
