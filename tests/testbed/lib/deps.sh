@@ -4,7 +4,8 @@
 # their installation. Nothing is installed when all of them are there.
 
 DEPS_BASE="busybox-static cpio kmod xz-utils gzip util-linux bsdutils"
-DEPS_BUILD="gcc make libc6-dev binutils"
+# pahole: what kernel headers depend on to build modules.
+DEPS_BUILD="gcc make libc6-dev binutils pahole"
 DEPS_BOCHS="bochs bochsbios vgabios bochs-term isolinux syslinux-common xorriso"
 DEPS_QEMU="qemu-system-x86"
 DEPS_KERNEL="bc bison flex libelf-dev libssl-dev perl tar"
