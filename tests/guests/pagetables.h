@@ -9,18 +9,10 @@
 
 #include "guest_cpu.h"
 #include "guests.h"
+#include "pte.h"
 
-#define PTE_P		0x1ULL
-#define PTE_W		0x2ULL
-#define PTE_U		0x4ULL
-#define PTE_A		0x20ULL
-#define PTE_D		0x40ULL
-#define PTE_PS		0x80ULL
-#define PTE_G		0x100ULL
-#define PTE_NX		(1ULL << 63)
 #define RW		(PTE_P | PTE_W)
 #define RWU		(PTE_P | PTE_W | PTE_U)
-#define CR0_WP		0x10000ULL
 #define CR4_PGE		0x80ULL
 
 #define VIEW		0x8000000000UL

@@ -5,15 +5,8 @@
  */
 #include "guest_cpu.h"
 #include "guests.h"
+#include "pte.h"
 
-#define PTE_P		0x1ULL
-#define PTE_W		0x2ULL
-#define PTE_U		0x4ULL
-#define PTE_A		0x20ULL
-#define PTE_D		0x40ULL
-#define PTE_PS		0x80ULL
-#define PTE_NX		(1ULL << 63)
-#define CR0_WP		0x10000
 #define CR4_SMEP	0x100000
 #define CR4_SMAP	0x200000
 
