@@ -285,7 +285,8 @@ static int entry_failed(struct khv_vcpu *vcpu)
 /*
  * Another owner had VMX on this CPU when something was to be written. Segments and
  * the like are the guest's loss; but what decides how the hardware walks the shadow
- * tables must never be that of before.
+ * tables must never be that of before. Not CR3: with shadow tables that is the root,
+ * and with EPT a PAE guest's hardware has PDPTEs that no copy here knows.
  */
 static void rewrite_controls(struct khv_vcpu *vcpu)
 {
@@ -293,7 +294,6 @@ static void rewrite_controls(struct khv_vcpu *vcpu)
 	khv_vmx_set_efer(vcpu, vcpu->regs.efer);
 	khv_vmx_set_cr4(vcpu, khv_cr4(vcpu));
 	khv_vmx_set_cr0(vcpu, khv_cr0(vcpu));
-	khv_vmx_set_cr3(vcpu, khv_cr3(vcpu));
 }
 
 /* What is due before an entry besides registers. EXIT_SLOW if there must be none. */
