@@ -83,6 +83,9 @@ int khv_ioctl_leave(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, int 
 /* KVM_CHECK_EXTENSION, the same on the device and on a VM: 0 for what khv lacks. */
 int khv_check_extension(unsigned long cap);
 
+/* KVM_ENABLE_CAP on a VM. 0, or -EINVAL for what cannot be enabled, or not so, or not now. */
+int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap);
+
 /*
  * KVM_GET_MSRS and KVM_SET_MSRS on any file: apply @one to each entry after the
  * header at @user until it returns non-zero; @writeback copies the entries out.

@@ -214,6 +214,11 @@ static int set_clock(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	return khv_vm_clock_set(vm, arg->data);
 }
 
+static int enable_cap(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_vm_enable_cap(vm, arg->data);
+}
+
 static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_IRQ_LINE, .vm = irq_line },
 	{ KVM_IRQ_LINE_STATUS, .vm = irq_line_status },
@@ -234,6 +239,7 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_GET_CLOCK, .vm = get_clock },
 	{ KVM_GET_PIT2, .vm = get_pit2 },
 	{ KVM_SET_PIT2, .vm = set_pit2 },
+	{ KVM_ENABLE_CAP, .vm = enable_cap },
 };
 
 static_assert(ARRAY_SIZE(vm_ioctls) == KHV_LIST_LENGTH(KHV_VM_IOCTLS));

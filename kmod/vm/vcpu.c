@@ -191,7 +191,7 @@ static int check_id(struct khv_vm *vm, unsigned long id)
 	struct khv_vcpu *other;
 	int i;
 
-	if (id >= KHV_MAX_VCPU_ID || vm->nr_vcpus >= KHV_MAX_VCPUS)
+	if (id >= (vm->max_vcpu_id ?: KHV_MAX_VCPU_ID) || vm->nr_vcpus >= KHV_MAX_VCPUS)
 		return -EINVAL;
 	khv_for_each_vcpu(i, other, vm)
 		if (other->id == id)

@@ -53,6 +53,7 @@ struct khv_vm {
 	gpa_t tss_addr;			/* KVM_SET_TSS_ADDR, kept for the ABI's sake */
 	gpa_t identity_map_addr;
 	u32 bsp_id;
+	u32 max_vcpu_id;		/* by KVM_ENABLE_CAP, or 0; under @lock */
 
 	struct dentry *debugfs;
 	void *hw;			/* the vendor's part */

@@ -265,6 +265,34 @@ static void test_vcpu_numbers(void)
 	EXPECT(try_ioctl_value(vm->fd, KVM_CREATE_VCPU, 1) >= 0);
 }
 
+static int limit_vcpu_id(struct vm *vm, uint32_t flags, uint64_t limit)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MAX_VCPU_ID, .flags = flags, .args = { limit },
+	};
+
+	return try_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+static void test_enable_cap(void)
+{
+	struct kvm_enable_cap unknown = { .cap = 0xffffff };
+	struct vm *vm = vm_create(0x10000, 0);
+	struct vcpu *vcpu;
+
+	EXPECT_EQ(try_ioctl(vm->fd, KVM_ENABLE_CAP, &unknown), -EINVAL);
+	EXPECT_EQ(try_ioctl(vm->fd, KVM_ENABLE_CAP, NULL), -EFAULT);
+	EXPECT_EQ(limit_vcpu_id(vm, 1, 4), -EINVAL);
+	EXPECT_EQ(limit_vcpu_id(vm, 0, 1 << 20), -EINVAL);
+	EXPECT(!limit_vcpu_id(vm, 0, 4));
+	EXPECT(!limit_vcpu_id(vm, 0, 4));
+	EXPECT_EQ(limit_vcpu_id(vm, 0, 5), -EINVAL);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_CREATE_VCPU, 4), -EINVAL);
+	vcpu = vcpu_create(vm, 3);
+	EXPECT_EQ(limit_vcpu_id(vm, 0, 3), -EINVAL);
+	vcpu_destroy(vcpu);
+}
+
 static void test_close_on_exec(void)
 {
 	struct vm *vm = vm_create(0, 0);
@@ -286,6 +314,7 @@ static const struct ksft_test tests[] = {
 	{ "many_vms", test_many_vms },
 	{ "create_destroy", test_create_destroy },
 	{ "vcpu_numbers", test_vcpu_numbers },
+	{ "enable_cap", test_enable_cap },
 	{ "close_on_exec", test_close_on_exec },
 };
 

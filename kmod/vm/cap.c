@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Capabilities: what KVM_CHECK_EXTENSION answers, and what KVM_ENABLE_CAP turns on.
+ *
+ * What a capability promises is kept by the folder that implements it; the list
+ * clients see is uapi/khv.h's, and a test holds the two together.
+ */
+#include <linux/kvm.h>
+#include <linux/mutex.h>
+
+#include <asm/cpufeature.h>
+
+#include "irqchip/irqchip.h"
+#include "vm/ioctl.h"
+#include "vm/memslot.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+#include "x86/xstate.h"
+
+static int cap_nr_vcpus(void)
+{
+	return min_t(int, num_online_cpus(), KHV_MAX_VCPUS);
+}
+
+static int cap_xcrs(void)
+{
+	return boot_cpu_has(X86_FEATURE_XSAVE);
+}
+
+static int cap_xsave2(void)
+{
+	return max_t(int, khv_xstate_size(), sizeof(struct kvm_xsave));
+}
+
+static int cap_no_real_mode(void)
+{
+	return !khv_caps.unrestricted_guest;
+}
+
+/* A capability that is not listed is 0. */
+static const struct {
+	unsigned int cap;
+	int value;
+	int (*fn)(void);	/* instead of @value */
+} capabilities[] = {
+	{ KVM_CAP_IRQCHIP, 1 },
+	{ KVM_CAP_HLT, 1 },
+	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
+	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_CLOCKSOURCE, 1 },
+	{ KVM_CAP_NR_VCPUS, .fn = cap_nr_vcpus },
+	{ KVM_CAP_NR_MEMSLOTS, KHV_MAX_MEMSLOTS },
+	{ KVM_CAP_NOP_IO_DELAY, 1 },
+	{ KVM_CAP_MP_STATE, 1 },
+	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+	{ KVM_CAP_USER_NMI, 1 },
+	{ KVM_CAP_IRQ_ROUTING, KHV_MAX_GSI },
+	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_PIT2, 1 },
+	{ KVM_CAP_PIT_STATE2, 1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
+	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
+	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_XSAVE, 1 },
+	{ KVM_CAP_XCRS, .fn = cap_xcrs },
+	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_MAX_VCPUS, KHV_MAX_VCPUS },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_SIGNAL_MSI, 1 },
+	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
+	{ KVM_CAP_IOAPIC_POLARITY_IGNORED, 1 },
+	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+	{ KVM_CAP_MAX_VCPU_ID, KHV_MAX_VCPU_ID },
+	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+	{ KVM_CAP_XSAVE2, .fn = cap_xsave2 },
+	{ KVM_CAP_ENABLE_CAP_VM, 1 },
+	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
+};
+
+static_assert(ARRAY_SIZE(capabilities) == KHV_LIST_LENGTH(KHV_CAPABILITIES));
+
+int khv_check_extension(unsigned long cap)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(capabilities); i++) {
+		if (capabilities[i].cap != cap)
+			continue;
+		return capabilities[i].fn ? capabilities[i].fn() : capabilities[i].value;
+	}
+	return 0;
+}
+
+/* Once, and before any vCPU: those that are there have taken their room by the old limit. */
+static int enable_max_vcpu_id(struct khv_vm *vm, const u64 *args)
+{
+	int r = -EINVAL;
+
+	if (args[0] > KHV_MAX_VCPU_ID)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	if (!vm->max_vcpu_id && !vm->nr_vcpus)
+		vm->max_vcpu_id = args[0];
+	if (vm->max_vcpu_id == args[0])
+		r = 0;
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
+/* What a VM must be asked to do. Handlers check all of @args that they use. */
+static const struct {
+	unsigned int cap;
+	int (*enable)(struct khv_vm *vm, const u64 *args);
+} vm_caps[] = {
+	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
+};
+
+int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap)
+{
+	int i;
+
+	if (cap->flags)
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(vm_caps); i++)
+		if (vm_caps[i].cap == cap->cap)
+			return vm_caps[i].enable(vm, cap->args);
+	return -EINVAL;
+}
