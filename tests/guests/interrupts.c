@@ -392,10 +392,10 @@ static void test_ipi(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "hlt_wakes", test_hlt_wakes },
-	{ "sti_shadow", test_sti_shadow },
-	{ "sti_hlt", test_sti_hlt },
-	{ "sti_exit", test_sti_exit },
+	{ "hlt_wakes", test_hlt_wakes, .shadow = true },
+	{ "sti_shadow", test_sti_shadow, .shadow = true },
+	{ "sti_hlt", test_sti_hlt, .shadow = true },
+	{ "sti_exit", test_sti_exit, .shadow = true },
 	{ "ss_shadow", test_ss_shadow },
 	{ "priority", test_priority },
 	{ "cr8", test_cr8 },
@@ -403,7 +403,7 @@ static const struct ksft_test tests[] = {
 	{ "nmi", test_nmi },
 	{ "nmi_wakes", test_nmi_wakes },
 	{ "all_vectors", test_all_vectors },
-	{ "ipi", test_ipi },
+	{ "ipi", test_ipi, .shadow = true },
 };
 
 const struct ksft_suite interrupts_suite = KSFT_SUITE("interrupts", tests);

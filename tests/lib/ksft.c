@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vm.h"
+
 enum { EXIT_PASS = 0, EXIT_FAIL = 1, EXIT_SKIP = 4 };
 
 struct shared {
@@ -107,9 +109,8 @@ static pid_t start(const struct ksft_test *test, unsigned int factor)
 	_exit(shared->failures ? EXIT_FAIL : EXIT_PASS);
 }
 
-/* Runs one test and prints its line. */
-static void run_one(const struct ksft_test *test, const char *name, unsigned int number,
-		    unsigned int factor, struct totals *totals)
+/* One try, in a process of its own: that one's status. */
+static int try_test(const struct ksft_test *test, unsigned int factor)
 {
 	int status;
 	pid_t pid;
@@ -119,10 +120,31 @@ static void run_one(const struct ksft_test *test, const char *name, unsigned int
 	pid = start(test, factor);
 	if (pid < 0) {
 		ksft_note("fork: %s", strerror(errno));
-		status = EXIT_FAIL << 8;
-	} else {
-		waitpid(pid, &status, 0);
-		kill(-pid, SIGKILL);	/* what it left behind */
+		return EXIT_FAIL << 8;
+	}
+	waitpid(pid, &status, 0);
+	kill(-pid, SIGKILL);	/* what it left behind */
+	return status;
+}
+
+static bool may_try_again(const struct ksft_test *test, int status)
+{
+	if (!test->shadow || !host_is_tcg())
+		return false;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status) == EXIT_FAIL;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+}
+
+/* Runs one test and prints its line. */
+static void run_one(const struct ksft_test *test, const char *name, unsigned int number,
+		    unsigned int factor, struct totals *totals)
+{
+	int status = try_test(test, factor), try;
+
+	for (try = 1; try < KSFT_SHADOW_TRIES && may_try_again(test, status); try++) {
+		ksft_note("%s: QEMU may have lost an interrupt shadow, trying again", name);
+		status = try_test(test, factor);
 	}
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_PASS) {

@@ -16,6 +16,7 @@ struct ksft_test {
 	const char *name;
 	void (*run)(void);
 	unsigned int seconds;	/* time limit; 0 is KSFT_SECONDS */
+	bool shadow;		/* relies on the shadow of STI: see KSFT_SHADOW_TRIES */
 };
 
 struct ksft_suite {
@@ -24,7 +25,16 @@ struct ksft_suite {
 	size_t count;
 };
 
-#define KSFT_SECONDS	20
+#define KSFT_SECONDS	60
+
+/*
+ * QEMU's VMRUN does not load the interrupt shadow: a host interrupt between STI
+ * and the next instruction loses it, and the guest's interrupt comes one
+ * instruction early, for a HLT too early. That is rare, for KVM just as for khv, and
+ * whoever is wrong is wrong each time; so there a test with .shadow has some
+ * tries to pass once. Elsewhere it has one.
+ */
+#define KSFT_SHADOW_TRIES	4
 
 #define KSFT_ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define KSFT_SUITE(suite_name, test_array) \

@@ -34,7 +34,7 @@ static void test_advances(void)
 
 	usleep(50000);
 	after = clock_now(vm);
-	EXPECT(after - before >= 45000000 && after - before < 5000000000ULL, "%llu ns",
+	EXPECT(after - before >= 45000000 && after - before < 60000000000ULL, "%llu ns",
 	       (unsigned long long)(after - before));
 }
 
@@ -46,12 +46,12 @@ static void test_set(void)
 
 	ASSERT_EQ(try_ioctl(vm->fd, KVM_SET_CLOCK, &data), 0);
 	now = clock_now(vm);
-	EXPECT(now >= data.clock - 1000000 && now < data.clock + 5000000000ULL, "%llu",
+	EXPECT(now >= data.clock - 1000000 && now < data.clock + 60000000000ULL, "%llu",
 	       (unsigned long long)now);
 	data.clock = 1000;
 	ASSERT_EQ(try_ioctl(vm->fd, KVM_SET_CLOCK, &data), 0);
 	now = clock_now(vm);
-	EXPECT(now < 5000000000ULL, "%llu", (unsigned long long)now);
+	EXPECT(now < 60000000000ULL, "%llu", (unsigned long long)now);
 }
 
 static void test_bad_flags(void)

@@ -337,10 +337,10 @@ static const struct ksft_test tests[] = {
 	{ "lapic_state", test_lapic_state },
 	{ "pit_state", test_pit_state },
 	{ "bad_line", test_bad_line },
-	{ "line_to_pic", test_line_to_pic },
-	{ "edge_to_ioapic", test_edge_to_ioapic },
-	{ "level_to_ioapic", test_level_to_ioapic },
-	{ "msi", test_msi },
+	{ "line_to_pic", test_line_to_pic, .shadow = true },
+	{ "edge_to_ioapic", test_edge_to_ioapic, .shadow = true },
+	{ "level_to_ioapic", test_level_to_ioapic, .shadow = true },
+	{ "msi", test_msi, .shadow = true },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("irqchip", tests);

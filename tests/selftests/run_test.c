@@ -469,7 +469,7 @@ static const struct ksft_test tests[] = {
 	{ "invalid_state", test_invalid_state },
 	{ "unemulatable", test_unemulatable },
 	{ "no_memory", test_no_memory },
-	{ "interrupt_window", test_interrupt_window, 2 },
+	{ "interrupt_window", test_interrupt_window, 10 },
 	{ "nmi", test_nmi },
 	{ "nmi_after_exception", test_nmi_after_exception },
 	{ "nmi_in_shadow", test_nmi_in_shadow },
