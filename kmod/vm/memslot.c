@@ -15,6 +15,7 @@
 #include <linux/uaccess.h>
 
 #include "mmu/shadow.h"
+#include "vm/hw.h"
 #include "vm/memslot.h"
 #include "vm/vm.h"
 
@@ -63,6 +64,14 @@ const struct khv_memslot *khv_memslot_find(struct khv_vm *vm, gfn_t gfn)
 	return gfn >= slot->base_gfn ? slot : NULL;
 }
 
+/* The first frame that the hardware cannot translate, or reach. */
+static gfn_t gfn_end(void)
+{
+	if (!khv_caps.nested_paging)
+		return KHV_PT_END;
+	return min_t(gfn_t, KHV_PT_END, BIT_ULL(boot_cpu_data.x86_phys_bits - PAGE_SHIFT));
+}
+
 static bool region_is_valid(const struct kvm_userspace_memory_region *r)
 {
 	u64 last;
@@ -78,7 +87,14 @@ static bool region_is_valid(const struct kvm_userspace_memory_region *r)
 		return false;
 	if (check_add_overflow(r->guest_phys_addr, r->memory_size, &last))
 		return false;
-	if (last >> PAGE_SHIFT > KHV_PT_END)
+	if (r->memory_size && last >> PAGE_SHIFT > gfn_end())
+		return false;
+	/*
+	 * access_ok() lets addresses with tags pass, and some kernels' all of the lower
+	 * half. The notifier has none of those in its ranges, so leaves would outlive
+	 * what they map.
+	 */
+	if (check_add_overflow(r->userspace_addr, r->memory_size, &last) || last > TASK_SIZE_MAX)
 		return false;
 	return access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size);
 }

@@ -10,6 +10,7 @@
 
 #include <linux/kvm.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "vm/types.h"
@@ -49,9 +50,15 @@ u64 khv_memslots_frames(struct khv_vm *vm);
 /* Under vm->srcu: the slot that holds @gfn, or NULL. */
 const struct khv_memslot *khv_memslot_find(struct khv_vm *vm, gfn_t gfn);
 
+/* Which page of @slot, which has @gfn; also for a processor that guesses that it has. */
+static inline u64 khv_memslot_page(const struct khv_memslot *slot, gfn_t gfn)
+{
+	return array_index_nospec(gfn - slot->base_gfn, slot->npages);
+}
+
 static inline unsigned long khv_memslot_hva(const struct khv_memslot *slot, gfn_t gfn)
 {
-	return slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+	return slot->userspace_addr + (khv_memslot_page(slot, gfn) << PAGE_SHIFT);
 }
 
 /*
