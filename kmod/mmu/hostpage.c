@@ -150,7 +150,8 @@ bool khv_hostpage_fits(const struct khv_hostpage *f, int level)
 	u64 frames = KHV_PT_FRAMES(level);
 	gfn_t base = f->gfn & ~(frames - 1);
 
-	return f->level >= level && !((f->gfn ^ f->pfn) & (frames - 1)) &&
+	/* Of a large leaf the log could only say that some page of it was written. */
+	return f->level >= level && !slot->dirty && !((f->gfn ^ f->pfn) & (frames - 1)) &&
 	       base >= slot->base_gfn && base + frames <= slot->base_gfn + slot->npages;
 }
 
@@ -173,13 +174,11 @@ bool khv_hostpage_stale(const struct khv_mmu *mmu, const struct khv_hostpage *f,
  * writable until then) is marked here when written; when only read, the leaf
  * waits for the write.
  */
-bool khv_hostpage_may_write(const struct khv_hostpage *f)
+static bool host_is_dirty(const struct khv_hostpage *f)
 {
 	struct page *page;
 	struct folio *folio;
 
-	if (!f->may_write || !(f->flags & _PAGE_RW))
-		return false;
 	if ((f->flags & (_PAGE_DIRTY | _PAGE_SPECIAL)) || !pfn_valid(f->pfn))
 		return true;
 	page = pfn_to_page(f->pfn);
@@ -189,6 +188,18 @@ bool khv_hostpage_may_write(const struct khv_hostpage *f)
 	if (f->write && !folio_test_dirty(folio))
 		folio_set_dirty(folio);
 	return folio_test_dirty(folio);
+}
+
+bool khv_hostpage_may_write(const struct khv_hostpage *f)
+{
+	if (!f->may_write || !(f->flags & _PAGE_RW))
+		return false;
+	if (f->slot->dirty && !f->write)
+		return false;
+	if (!host_is_dirty(f))
+		return false;
+	khv_memslot_mark_dirty(f->slot, f->gfn);
+	return true;
 }
 
 /* The frame after @f's and those that were brought in with it. */

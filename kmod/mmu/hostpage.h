@@ -62,10 +62,19 @@ int khv_hostpage_find(struct khv_vcpu *vcpu, struct khv_hostpage *f, gfn_t gfn, 
  */
 bool khv_hostpage_stale(const struct khv_mmu *mmu, const struct khv_hostpage *f, int level);
 
-/* Under mmu.lock: can the leaf be writable? Takes note of a guest that writes. */
+/*
+ * Under mmu.lock: can the leaf be writable? Takes note of a guest that writes, for
+ * the host and in the dirty log. With that on, only a write makes a leaf writable.
+ */
 bool khv_hostpage_may_write(const struct khv_hostpage *f);
 
-/* Can a leaf of @level be at the fault's place: host mapping, slot, alignment? */
+/* The same for other leaves of the group, which nobody asked for; the host's own state apart. */
+static inline bool khv_hostpage_group_may_write(const struct khv_hostpage *f)
+{
+	return f->may_write && !f->slot->dirty;
+}
+
+/* Can a leaf of @level be at the fault's place: host mapping, slot, alignment, logging? */
 bool khv_hostpage_fits(const struct khv_hostpage *f, int level);
 
 static inline bool khv_hostpage_in_slot(const struct khv_memslot *slot, gfn_t gfn)

@@ -100,7 +100,12 @@ extern const struct mmu_notifier_ops khv_mmu_notifier_ops;
 /* Remove all leaves in [start, end) and make every vCPU forget them. May sleep. */
 void khv_mmu_zap(struct khv_vm *vm, gfn_t start, gfn_t end);
 
-/* Remove write permission of [start, end), for dirty logging. */
+/*
+ * Remove write permission of [start, end), for dirty logging; _protect: of those of
+ * [gfn, gfn + nr) whose bit is set in @bits. On return no vCPU can write there but by
+ * way of a new fault. May sleep.
+ */
 void khv_mmu_write_protect(struct khv_vm *vm, gfn_t start, gfn_t end);
+void khv_mmu_protect(struct khv_vm *vm, gfn_t gfn, const unsigned long *bits, unsigned long nr);
 
 #endif

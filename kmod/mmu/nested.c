@@ -77,7 +77,7 @@ static void fill_group(struct khv_mmu *mmu, const struct khv_hostpage *f)
 		    !khv_hostpage_in_slot(f->slot, f->first + i))
 			continue;
 		entry[i] = pte_pfn(f->group[i]) << PAGE_SHIFT |
-			  leaf_bits(mmu, 1, f->may_write && (flags & rw) == rw,
+			  leaf_bits(mmu, 1, khv_hostpage_group_may_write(f) && (flags & rw) == rw,
 				    !(flags & _PAGE_CACHE_MASK));
 		any = true;
 	}
@@ -149,35 +149,84 @@ void khv_mmu_finish(struct khv_vm *vm, struct khv_pt_gather *gather, bool flush)
 	khv_pt_gather_free(gather);
 }
 
-/* Frames that one hold of the lock covers. */
+/*
+ * Frames that one hold of the lock covers. To write-protect goes over every leaf; to
+ * remove takes whole tables out.
+ */
 #define RANGE_CHUNK	KHV_PT_FRAMES(3)
+#define PROTECT_CHUNK	(8 * KHV_PT_FRAMES(2))
+
+/*
+ * Under the lock, after a change that takes permissions away: is there something to
+ * flush? A leaf that someone else removed may still be in use (struct khv_mmu).
+ */
+static bool note_flush(struct khv_mmu *mmu, const struct khv_pt_gather *gather, bool *counted)
+{
+	if (gather->flush && !*counted) {
+		atomic_inc(&mmu->flushes);
+		*counted = true;
+	}
+	return atomic_read(&mmu->flushes);
+}
 
 bool khv_mmu_range(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op op, bool may_sleep)
 {
 	struct khv_pt_gather gather = KHV_PT_GATHER_INIT(gather);
+	u64 chunk = op == KHV_PT_WRPROTECT ? PROTECT_CHUNK : RANGE_CHUNK;
 	struct khv_mmu *mmu = &vm->mmu;
-	bool ret = false, flush = false, counted = false;
+	bool ret = false, flush = false, counted = false, pending;
 	gfn_t next;
 
 	if (mmu->shadow)
 		return khv_shadow_range(vm, start, end, op, may_sleep);
 	for (end = min_t(gfn_t, end, KHV_PT_END); start < end; start = next) {
-		next = min_t(gfn_t, end, (start | (RANGE_CHUNK - 1)) + 1);
+		next = min_t(gfn_t, end, (start | (chunk - 1)) + 1);
 		spin_lock(&mmu->lock);
 		ret |= khv_pt_range(&mmu->pt, start, next, op, &gather);
-		if (gather.flush && !counted) {
-			atomic_inc(&mmu->flushes);
-			counted = true;
-		}
-		/* A leaf that someone else removed may still be in use (struct khv_mmu). */
-		if ((op == KHV_PT_ZAP || op == KHV_PT_WRPROTECT) && atomic_read(&mmu->flushes))
-			flush = true;
+		pending = note_flush(mmu, &gather, &counted);
+		if (op == KHV_PT_ZAP || op == KHV_PT_WRPROTECT)
+			flush |= pending;
 		spin_unlock(&mmu->lock);
 		if (may_sleep)
 			cond_resched();
 	}
 	khv_mmu_finish(vm, &gather, flush);
 	return ret;
+}
+
+/* Runs of bits in [pos, end). */
+static void protect_runs(struct khv_mmu *mmu, gfn_t gfn, const unsigned long *bits,
+			 unsigned long pos, unsigned long end, struct khv_pt_gather *gather)
+{
+	unsigned long stop;
+
+	for (pos = find_next_bit(bits, end, pos); pos < end;
+	     pos = find_next_bit(bits, end, stop)) {
+		stop = find_next_zero_bit(bits, end, pos);
+		khv_pt_range(&mmu->pt, gfn + pos, gfn + stop, KHV_PT_WRPROTECT, gather);
+	}
+}
+
+void khv_mmu_protect(struct khv_vm *vm, gfn_t gfn, const unsigned long *bits, unsigned long nr)
+{
+	struct khv_pt_gather gather = KHV_PT_GATHER_INIT(gather);
+	unsigned long pos = find_first_bit(bits, nr), end;
+	bool flush = false, counted = false;
+	struct khv_mmu *mmu = &vm->mmu;
+
+	if (mmu->shadow) {
+		khv_shadow_protect(vm, gfn, bits, nr);
+		return;
+	}
+	for (; pos < nr; pos = find_next_bit(bits, nr, end)) {
+		end = min(nr, pos + PROTECT_CHUNK);
+		spin_lock(&mmu->lock);
+		protect_runs(mmu, gfn, bits, pos, end, &gather);
+		flush |= note_flush(mmu, &gather, &counted);
+		spin_unlock(&mmu->lock);
+		cond_resched();
+	}
+	khv_mmu_finish(vm, &gather, flush);
 }
 
 void khv_mmu_zap(struct khv_vm *vm, gfn_t start, gfn_t end)

@@ -141,8 +141,9 @@ void khv_shadow_set_limit(struct khv_vm *vm, unsigned long limit);
 int khv_shadow_shrinker_init(void);
 void khv_shadow_shrinker_exit(void);
 
-/* khv_mmu_range() for shadow tables. */
+/* khv_mmu_range() and khv_mmu_protect() for shadow tables. */
 bool khv_shadow_range(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op op,
 		      bool may_sleep);
+void khv_shadow_protect(struct khv_vm *vm, gfn_t gfn, const unsigned long *bits, unsigned long nr);
 
 #endif

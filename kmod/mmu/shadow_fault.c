@@ -198,7 +198,8 @@ static void fill_group(struct shadow_fault *f, struct khv_sp *sp)
 		    !khv_hostpage_in_slot(f->host.slot, gfn))
 			continue;
 		rights = (f->walk.user ? KHV_PTE_U : 0) | (f->walk.executable ? 0 : KHV_PTE_NX);
-		if (f->walk.writable && is_dirty(f) && f->host.may_write && (flags & rw) == rw &&
+		if (f->walk.writable && is_dirty(f) && khv_hostpage_group_may_write(&f->host) &&
+		    (flags & rw) == rw &&
 		    khv_sp_may_write(vm, gfn, false) == KHV_SP_WRITABLE)
 			rights |= KHV_PTE_W;
 		khv_spte_set_leaf(vm->mmu.shadow, sp, index,

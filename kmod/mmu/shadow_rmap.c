@@ -242,3 +242,25 @@ bool khv_shadow_range(struct khv_vm *vm, gfn_t start, gfn_t end, enum khv_pt_op 
 	khv_shadow_unlock(vm);
 	return ret;
 }
+
+void khv_shadow_protect(struct khv_vm *vm, gfn_t gfn, const unsigned long *bits, unsigned long nr)
+{
+	struct khv_shadow *s = vm->mmu.shadow;
+	unsigned long i = find_first_bit(bits, nr), n = 0;
+	gfn_t large, done = KHV_PT_END;
+
+	if (i >= nr)
+		return;
+	khv_shadow_hold(vm);
+	for (; i < nr; i = find_next_bit(bits, nr, i + 1)) {
+		bucket_op(s, rmap_bucket(s, gfn + i), gfn + i, gfn + i + 1, KHV_PT_WRPROTECT);
+		large = (gfn + i) & ~(FRAMES_2M - 1);
+		/* Once it is read-only only a fault makes it anything else, and not with the log on. */
+		if (large != done)
+			bucket_op(s, rmap_bucket(s, large), gfn + i, gfn + i + 1, KHV_PT_WRPROTECT);
+		done = large;
+		if (!(++n % FRAME_BATCH))
+			give_way(vm, true);
+	}
+	khv_shadow_unlock(vm);
+}

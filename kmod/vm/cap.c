@@ -11,6 +11,7 @@
 #include <asm/cpufeature.h>
 
 #include "irqchip/irqchip.h"
+#include "mmu/dirty.h"
 #include "vm/ioctl.h"
 #include "vm/memslot.h"
 #include "vm/vcpu.h"
@@ -83,6 +84,8 @@ static const struct {
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_XSAVE2, .fn = cap_xsave2 },
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
 	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
 };
 
@@ -116,12 +119,18 @@ static int enable_max_vcpu_id(struct khv_vm *vm, const u64 *args)
 	return r;
 }
 
+static int enable_manual_dirty_log(struct khv_vm *vm, const u64 *args)
+{
+	return khv_dirty_set_manual(vm, args[0]);
+}
+
 /* What a VM must be asked to do. Handlers check all of @args that they use. */
 static const struct {
 	unsigned int cap;
 	int (*enable)(struct khv_vm *vm, const u64 *args);
 } vm_caps[] = {
 	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty_log },
 };
 
 int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap)

@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 
 #include "irqchip/irqchip.h"
+#include "mmu/dirty.h"
 #include "mmu/shadow.h"
 #include "vm/ioctl.h"
 #include "vm/memslot.h"
@@ -46,6 +47,16 @@ static int create_vcpu(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 static int set_user_memory_region(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
 	return khv_memslot_set(vm, arg->data);
+}
+
+static int get_dirty_log(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_dirty_get(vm, arg->data);
+}
+
+static int clear_dirty_log(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_dirty_clear(vm, arg->data);
 }
 
 /* Intel processors without unrestricted guest needed three pages; ours keeps the number only. */
@@ -226,6 +237,8 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_CHECK_EXTENSION, .vm = check_extension },
 	{ KVM_CREATE_VCPU, .vm = create_vcpu },
 	{ KVM_SET_USER_MEMORY_REGION, .vm = set_user_memory_region },
+	{ KVM_GET_DIRTY_LOG, .vm = get_dirty_log },
+	{ KVM_CLEAR_DIRTY_LOG, .vm = clear_dirty_log },
 	{ KVM_SET_TSS_ADDR, .vm = set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR, .vm = set_identity_map_addr },
 	{ KVM_SET_NR_MMU_PAGES, .vm = set_nr_mmu_pages },

@@ -14,6 +14,7 @@
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
 
+#include "mmu/dirty.h"
 #include "mmu/shadow.h"
 #include "vm/hw.h"
 #include "vm/memslot.h"
@@ -76,7 +77,7 @@ static bool region_is_valid(const struct kvm_userspace_memory_region *r)
 {
 	u64 last;
 
-	if (r->flags & ~KVM_MEM_READONLY)
+	if (r->flags & ~(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES))
 		return false;
 	/* The upper half is an address space's number; there is one. */
 	if (r->slot >= KHV_MAX_MEMSLOTS)
@@ -138,6 +139,12 @@ static const struct khv_memslot *slot_by_id(const struct khv_memslots *slots, u3
 	return NULL;
 }
 
+const struct khv_memslot *khv_memslot_by_id(struct khv_vm *vm, u32 id)
+{
+	lockdep_assert_held(&vm->slots_lock);
+	return slot_by_id(slots_of(vm), id);
+}
+
 /* Does @new lie on a slot other than @old? */
 static bool slot_overlaps(const struct khv_memslots *slots, const struct khv_memslot *new,
 			  const struct khv_memslot *old)
@@ -159,7 +166,24 @@ static void slots_free_rcu(struct rcu_head *head)
 	kvfree(container_of(head, struct khv_memslots, rcu));
 }
 
-/* Replace the array. @gone was in the old one and is not to be reached any more; NULL if none. */
+/*
+ * The readers of the array with @gone are done; @new is there instead, or NULL. What
+ * the tables still have of @gone must go, or be as logging wants it.
+ */
+static void retire(struct khv_vm *vm, const struct khv_memslot *gone,
+		   const struct khv_memslot *new)
+{
+	if (!new || new->base_gfn != gone->base_gfn)
+		khv_mmu_zap(vm, gone->base_gfn, gone->base_gfn + gone->npages);
+	else if (!gone->dirty && new->dirty)
+		khv_dirty_begin(vm, new);
+	else if (gone->dirty && !new->dirty)
+		khv_dirty_end(vm, new);
+	if (!new || new->dirty != gone->dirty)
+		kvfree(gone->dirty);
+}
+
+/* Replace the array; @gone (NULL: none) makes way for @new (NULL: none). */
 static int slots_install(struct khv_vm *vm, struct khv_memslots *old,
 			 const struct khv_memslot *gone, const struct khv_memslot *new)
 {
@@ -170,12 +194,32 @@ static int slots_install(struct khv_vm *vm, struct khv_memslots *old,
 	rcu_assign_pointer(vm->slots, slots);
 	if (gone) {
 		synchronize_srcu_expedited(&vm->srcu);
-		khv_mmu_zap(vm, gone->base_gfn, gone->base_gfn + gone->npages);
+		retire(vm, gone, new);
 		kvfree(old);
 	} else if (old) {
 		call_srcu(&vm->srcu, &old->rcu, slots_free_rcu);
 	}
 	return 0;
+}
+
+/* @new comes new or in place of @old, with its bitmap if both have one. */
+static int slot_put(struct khv_vm *vm, struct khv_memslots *slots,
+		    const struct khv_memslot *old, struct khv_memslot *new)
+{
+	unsigned long *fresh = NULL;
+	int r;
+
+	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES) {
+		new->dirty = old ? old->dirty : NULL;
+		if (!new->dirty)
+			new->dirty = fresh = khv_dirty_alloc(vm, new->npages);
+		if (!new->dirty)
+			return -ENOMEM;
+	}
+	r = slots_install(vm, slots, old, new);
+	if (r)
+		kvfree(fresh);
+	return r;
 }
 
 int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region *r)
@@ -194,7 +238,8 @@ int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region 
 	if (!region_is_valid(r))
 		return -EINVAL;
 
-	mutex_lock(&vm->slots_lock);
+	if (mutex_lock_killable(&vm->slots_lock))
+		return -EINTR;
 	slots = rcu_dereference_protected(vm->slots, lockdep_is_held(&vm->slots_lock));
 	old = slot_by_id(slots, r->slot);
 	if (!new.npages) {
@@ -215,7 +260,7 @@ int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region 
 	ret = -EEXIST;
 	if (slot_overlaps(slots, &new, old))
 		goto unlock;
-	ret = slots_install(vm, slots, old, &new);
+	ret = slot_put(vm, slots, old, &new);
 unlock:
 	mutex_unlock(&vm->slots_lock);
 	return ret;
@@ -223,32 +268,45 @@ unlock:
 
 void khv_memslots_uninit(struct khv_vm *vm)
 {
+	struct khv_memslots *slots;
+	int i;
+
 	/* Arrays that slots_install() handed to call_srcu(). */
 	srcu_barrier(&vm->srcu);
-	kvfree(rcu_dereference_protected(vm->slots, true));
-	RCU_INIT_POINTER(vm->slots, NULL);
+	slots = rcu_replace_pointer(vm->slots, NULL, true);
+	for (i = 0; slots && i < slots->count; i++)
+		kvfree(slots->slot[i].dirty);
+	kvfree(slots);
 }
 
-/*
- * Where @gpa is in the client's address space, and how much of @len follows
- * there; NULL when nothing is. khv_memslot_set() has done access_ok().
- */
-static void __user *gpa_to_user(struct khv_vm *vm, gpa_t gpa, bool write, unsigned long *len)
+/* The slot of @gpa, for its own process and for what @write asks; NULL when there is none. */
+static const struct khv_memslot *slot_for(struct khv_vm *vm, gpa_t gpa, bool write)
 {
-	gfn_t gfn = gpa >> PAGE_SHIFT;
 	const struct khv_memslot *slot;
-	unsigned long off;
-	u64 left;
 
 	if (current->mm != vm->mm)
 		return NULL;
-	slot = khv_memslot_find(vm, gfn);
-	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
-		return NULL;
-	off = gpa - (slot->base_gfn << PAGE_SHIFT);
-	left = (slot->npages << PAGE_SHIFT) - off;
+	slot = khv_memslot_find(vm, gpa >> PAGE_SHIFT);
+	return slot && !(write && (slot->flags & KVM_MEM_READONLY)) ? slot : NULL;
+}
+
+/*
+ * Where @gpa of @slot is in the client's address space, and how much of @len
+ * follows there. khv_memslot_set() has done access_ok().
+ */
+static void __user *slot_user(const struct khv_memslot *slot, gpa_t gpa, unsigned long *len)
+{
+	u64 left = ((slot->base_gfn + slot->npages) << PAGE_SHIFT) - gpa;
+
 	*len = min_t(u64, *len, left);
-	return (void __user *)(slot->userspace_addr + off);
+	return (void __user *)(khv_memslot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa));
+}
+
+static void __user *gpa_to_user(struct khv_vm *vm, gpa_t gpa, unsigned long *len)
+{
+	const struct khv_memslot *slot = slot_for(vm, gpa, false);
+
+	return slot ? slot_user(slot, gpa, len) : NULL;
 }
 
 int khv_gpa_read(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len)
@@ -258,7 +316,7 @@ int khv_gpa_read(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len)
 
 	for (; len; gpa += n, buf += n, len -= n) {
 		n = len;
-		src = gpa_to_user(vm, gpa, false, &n);
+		src = gpa_to_user(vm, gpa, &n);
 		if (!src || copy_from_user(buf, src, n))
 			return -EFAULT;
 	}
@@ -273,7 +331,7 @@ int khv_gpa_read_once(struct khv_vm *vm, gpa_t gpa, u64 *val, unsigned int len)
 
 	if ((len != 4 && len != 8) || gpa & (len - 1))
 		return -EFAULT;
-	src = gpa_to_user(vm, gpa, false, &n);
+	src = gpa_to_user(vm, gpa, &n);
 	if (!src)
 		return -EFAULT;
 	if (len == 8)
@@ -296,16 +354,17 @@ int khv_gpa_read_atomic(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long l
 
 int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len)
 {
-	void __user *dst;
+	const struct khv_memslot *slot;
 	unsigned long n;
 	bool failed;
 
 	for (; len; gpa += n, buf += n, len -= n) {
-		n = len;
-		dst = gpa_to_user(vm, gpa, true, &n);
-		if (!dst)
+		n = min(len, PAGE_SIZE - offset_in_page(gpa));
+		slot = slot_for(vm, gpa, true);
+		if (!slot)
 			return -EFAULT;
-		failed = copy_to_user(dst, buf, n);
+		failed = copy_to_user(slot_user(slot, gpa, &n), buf, n);
+		khv_memslot_mark_dirty(slot, gpa >> PAGE_SHIFT);
 		khv_shadow_written(vm, gpa, n);
 		if (failed)
 			return -EFAULT;
@@ -324,15 +383,17 @@ int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long l
 
 int khv_gpa_cmpxchg_quiet(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsigned int len)
 {
+	const struct khv_memslot *slot;
 	unsigned long n = len;
 	void __user *ptr;
 	int r;
 
 	if (!is_power_of_2(len) || len > 8 || gpa & (len - 1))
 		return -EFAULT;
-	ptr = gpa_to_user(vm, gpa, true, &n);
-	if (!ptr || n != len)
+	slot = slot_for(vm, gpa, true);
+	if (!slot)
 		return -EFAULT;
+	ptr = slot_user(slot, gpa, &n);
 	/* The user mapping is used, not the page: it may be swapped or moved at any time. */
 	switch (len) {
 	case 1:
@@ -348,6 +409,8 @@ int khv_gpa_cmpxchg_quiet(struct khv_vm *vm, gpa_t gpa, u64 *old, u64 new, unsig
 		r = CMPXCHG_USER(u64, ptr, old, new, fault_8);
 		break;
 	}
+	if (!r)
+		khv_memslot_mark_dirty(slot, gpa >> PAGE_SHIFT);
 	return r > 0 ? -EAGAIN : r;
 }
 

@@ -3,7 +3,8 @@
  * Memory slots: which guest-physical ranges are which addresses of the VM's mm.
  *
  * An immutable sorted array, replaced under vm->slots_lock and read under
- * vm->srcu. Owns nothing of the page tables: it tells mmu/ what to zap.
+ * vm->srcu. Owns nothing of the page tables: it tells mmu/ what to zap. Dirty
+ * bitmaps hang on the slots; what is done with them is mmu/dirty.c's.
  */
 #ifndef KHV_VM_MEMSLOT_H
 #define KHV_VM_MEMSLOT_H
@@ -24,6 +25,7 @@ struct khv_memslot {
 	gfn_t base_gfn;
 	u64 npages;
 	unsigned long userspace_addr;
+	unsigned long *dirty;		/* a bit for each page; NULL: not logged */
 	u32 flags;			/* KVM_MEM_* */
 	u32 id;
 };
@@ -38,8 +40,9 @@ struct khv_memslots {
 
 /*
  * KVM_SET_USER_MEMORY_REGION: create, move, re-flag or delete (size 0).
- * Returns 0, -EINVAL, -EEXIST (overlap), -ENOMEM. May sleep; on return nothing
- * reaches the old memory any more.
+ * Returns 0, -EINVAL, -EEXIST (overlap), -ENOMEM, -EINTR. May sleep; on return
+ * nothing reaches the old memory any more, and all that is written is logged if
+ * it should be.
  */
 int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region *region);
 /* No reader and no notifier is left. */
@@ -49,6 +52,8 @@ void khv_memslots_uninit(struct khv_vm *vm);
 u64 khv_memslots_frames(struct khv_vm *vm);
 /* Under vm->srcu: the slot that holds @gfn, or NULL. */
 const struct khv_memslot *khv_memslot_find(struct khv_vm *vm, gfn_t gfn);
+/* Under vm->slots_lock: the slot of this number, or NULL. */
+const struct khv_memslot *khv_memslot_by_id(struct khv_vm *vm, u32 id);
 
 /* Which page of @slot, which has @gfn; also for a processor that guesses that it has. */
 static inline u64 khv_memslot_page(const struct khv_memslot *slot, gfn_t gfn)
@@ -59,6 +64,20 @@ static inline u64 khv_memslot_page(const struct khv_memslot *slot, gfn_t gfn)
 static inline unsigned long khv_memslot_hva(const struct khv_memslot *slot, gfn_t gfn)
 {
 	return slot->userspace_addr + (khv_memslot_page(slot, gfn) << PAGE_SHIFT);
+}
+
+/*
+ * @gfn of @slot was written by khv, or gets a writable leaf. The first: after the
+ * write, under vm->srcu; the second: under mmu.lock, which the leaf is made under.
+ * docs/locking.md says why then no write is lost.
+ */
+static inline void khv_memslot_mark_dirty(const struct khv_memslot *slot, gfn_t gfn)
+{
+	if (likely(!slot->dirty))
+		return;
+	/* Who fetches the bit must find what was written; so no look whether it is set already. */
+	smp_mb__before_atomic();
+	set_bit(khv_memslot_page(slot, gfn), slot->dirty);
 }
 
 /*

@@ -45,6 +45,7 @@ struct khv_vm {
 	bool dead;			/* no ioctl but close goes on (READ_ONCE) */
 
 	struct khv_memslots __rcu *slots;
+	u32 dirty_manual;		/* KVM_DIRTY_LOG_*, under @slots_lock */
 	struct khv_bus __rcu *buses[KHV_NR_BUSES];
 	struct khv_mmu mmu;		/* mmu/mmu.h */
 	struct khv_irqchip irq;		/* irqchip/irqchip.h */
