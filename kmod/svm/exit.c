@@ -41,9 +41,13 @@ static int fast_db(struct khv_vcpu *vcpu)
 	khv_svm_note_progress(vcpu, dr6 & DR_STEP);
 	/* What is reported is noted; the next #DB starts afresh. */
 	khv_svm_clear_dr6(svm);
-	if (ours)
+	if (ours && !(vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP))
 		dr6 &= ~(u64)DR_STEP;
-	if (!ours || dr6)
+	if (ours && !dr6)
+		return RESUME_GUEST;
+	if (unlikely(khv_debug_takes_db(vcpu)))
+		khv_debug_report(vcpu, X86_TRAP_DB, dr6);
+	else
 		khv_queue_db(vcpu, dr6);
 	return RESUME_GUEST;
 }
@@ -88,7 +92,14 @@ int khv_svm_exit_fast(struct khv_vcpu *vcpu)
 		return RESUME_GUEST;
 	case EXIT_EXCEPTION(X86_TRAP_DB):
 		return fast_db(vcpu);
+	case EXIT_EXCEPTION(X86_TRAP_BP):
+		vcpu->debug.insn_len = svm_caps.nrips ? svm->vmcb->nrip - svm->vmcb->rip : 0;
+		khv_debug_report(vcpu, X86_TRAP_BP, 0);
+		return RESUME_GUEST;
 	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
+		/* Not while a debugger uses them, or wants to see each instruction. */
+		if (unlikely(vcpu->debug.control))
+			return EXIT_SLOW;
 		khv_svm_open_drs(vcpu);
 		return RESUME_GUEST;
 	case EXIT_EXCEPTION(X86_TRAP_AC):
@@ -200,6 +211,22 @@ static int handle_cr(struct khv_vcpu *vcpu)
 		       khv_intercept_mov_from_cr(vcpu, cr, gpr);
 }
 
+static int handle_dr(struct khv_vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = to_svm(vcpu);
+	const struct khv_emul_insn *insn = svm->insn;
+	bool write = svm->vmcb->exitcode >= SVM_EXIT_WRITE_DR0;
+	unsigned int gpr;
+
+	if (!insn)
+		gpr = svm->vmcb->exitinfo1 & OPERAND_GPR;
+	else if (insn->map == 1 && insn->opcode == (write ? 0x23 : 0x21))
+		gpr = modrm_gpr(insn);
+	else
+		return RESUME_GUEST;	/* it has changed since: try again */
+	return khv_intercept_mov_dr(vcpu, svm->vmcb->exitcode & 7, gpr, !write);
+}
+
 static int handle_invlpg(struct khv_vcpu *vcpu)
 {
 	const struct svm_vcpu *svm = to_svm(vcpu);
@@ -281,6 +308,7 @@ static bool needs_operand(const struct khv_vmcb *vmcb)
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR8:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return !svm_caps.decode_assists || !(vmcb->exitinfo1 & CR_MOV);
+	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
 	case SVM_EXIT_INVLPG:
 		return !svm_caps.decode_assists;
 	default:
@@ -293,6 +321,7 @@ static bool needs_length(u64 code)
 	switch (code) {
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR8:
 	case SVM_EXIT_CR0_SEL_WRITE:
+	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
 	case SVM_EXIT_CPUID:
 	case SVM_EXIT_INVD ... SVM_EXIT_INVLPG:
 	case SVM_EXIT_MSR:
@@ -352,6 +381,8 @@ int khv_svm_handle_exit(struct khv_vcpu *vcpu)
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR8:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return handle_cr(vcpu);
+	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
+		return handle_dr(vcpu);
 	case SVM_EXIT_INVLPG:
 		return handle_invlpg(vcpu);
 	case SVM_EXIT_XSETBV:

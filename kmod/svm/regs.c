@@ -137,7 +137,7 @@ void khv_svm_skip_insn(struct khv_vcpu *vcpu)
 	}
 	/* The instruction would have trapped at its end. */
 	if (unlikely(khv_rflags(vcpu) & X86_EFLAGS_TF))
-		khv_queue_db(vcpu, DR_STEP);
+		khv_debug_trap(vcpu);
 }
 
 static struct khv_vmcb_seg *vmcb_seg(struct khv_vcpu *vcpu, enum khv_seg seg)
@@ -347,6 +347,7 @@ void khv_svm_close_drs(struct khv_vcpu *vcpu)
 	asm volatile("mov %%db3, %0" : "=r" (dr[3]));
 	vcpu->regs.dr6 = svm->vmcb->dr6;
 	vcpu->regs.dr7 = svm->vmcb->dr7;
+	vcpu->debug.hw_dr7 = svm->vmcb->dr7;
 	svm->drs_open = false;
 	svm->vmcb->intercepts[1] = KHV_ICPT_ALL_DRS;
 	svm_dirty(svm, KHV_CLEAN_INTERCEPTS);

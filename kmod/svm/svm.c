@@ -115,8 +115,8 @@ static void vcpu_destroy(struct khv_vcpu *vcpu)
 static void load_breakpoints(struct khv_vcpu *vcpu)
 {
 	/* DR7 is in the VMCB; the addresses matter only when it enables one. */
-	if (unlikely(vcpu->regs.dr7 & KHV_DR7_ENABLED))
-		khv_host_load_guest_debug(vcpu->regs.dr);
+	if (unlikely(vcpu->debug.hw_dr7 & KHV_DR7_ENABLED))
+		khv_host_load_guest_debug(khv_hw_drs(vcpu));
 }
 
 static int region_enter(struct khv_vcpu *vcpu)
@@ -287,6 +287,8 @@ static void update_guest(struct khv_vcpu *vcpu)
 	svm_intercept(svm, KHV_ICPT_RDTSCP, khv_caps.rdtscp && !khv_has(vcpu, RDTSCP));
 	svm_intercept(svm, KHV_ICPT_INVPCID, boot_cpu_has(X86_FEATURE_INVPCID) &&
 		      !(khv_caps.invpcid && khv_has(vcpu, INVPCID)));
+	svm_intercept(svm, KHV_ICPT_EXCEPTION(X86_TRAP_BP),
+		      vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP);
 	svm->vmcb->msrpm_base_pa = khv_svm_msrpm_pa(svm_caps.v_spec_ctrl &&
 						    khv_has(vcpu, SPEC_CTRL));
 	svm_dirty(svm, KHV_CLEAN_MAPS);

@@ -72,6 +72,11 @@ static int set_debugregs(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	return khv_set_debugregs(vcpu, arg->data);
 }
 
+static int set_guest_debug(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	return khv_debug_set(vcpu, arg->data);
+}
+
 static int get_vcpu_events(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 {
 	khv_get_vcpu_events(vcpu, arg->data);
@@ -328,6 +333,7 @@ static const struct khv_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_VCPU_EVENTS, KHV_IOC_SRCU, .vcpu = set_vcpu_events },
 	{ KVM_GET_DEBUGREGS, .vcpu = get_debugregs },
 	{ KVM_SET_DEBUGREGS, .vcpu = set_debugregs },
+	{ KVM_SET_GUEST_DEBUG, .vcpu = set_guest_debug },
 	{ KVM_SET_TSC_KHZ, .vcpu = set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, .vcpu = get_tsc_khz },
 	{ KVM_GET_XSAVE, .vcpu = get_xsave },

@@ -232,6 +232,8 @@ static int slow_requests(struct khv_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return EXIT_TO_USER;
 	}
+	if (khv_request_take(vcpu, KHV_REQ_DEBUG_EXIT))
+		return khv_debug_exit(vcpu);
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	if (khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE))
 		khv_pvclock_update(vcpu);
@@ -284,6 +286,9 @@ static int run_loop(struct khv_vcpu *vcpu)
 
 		/* Interrupts are on: a quick look. The one that counts is must_leave()'s. */
 		if (__xfer_to_guest_mode_work_pending()) {
+			/* A step that is over is told before a signal is. */
+			if (test_bit(KHV_REQ_DEBUG_EXIT, &vcpu->requests))
+				continue;
 			r = khv_host_work();
 			if (r)
 				return r;
@@ -334,6 +339,8 @@ static int run_prepared(struct khv_vcpu *vcpu)
 	if (READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
+	if (unlikely(vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP))
+		khv_debug_step(vcpu);
 	if (khv_wants_interrupt_window(vcpu))
 		khv_request(vcpu, KHV_REQ_EVENT);
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {

@@ -20,6 +20,7 @@
 #include "vm/hw.h"
 #include "x86/event.h"
 #include "x86/cpuid.h"
+#include "x86/debug.h"
 #include "x86/msr.h"
 #include "x86/pvclock.h"
 #include "x86/regs.h"
@@ -45,6 +46,7 @@ enum khv_request {
 	KHV_REQ_TRIPLE_FAULT,	/* report KVM_EXIT_SHUTDOWN */
 	KHV_REQ_MP_STATE,	/* leave the guest and look at mp_state again */
 	KHV_REQ_MMU_ROOT,	/* shadow paging: khv_shadow_load_root() before the next entry */
+	KHV_REQ_DEBUG_EXIT,	/* report KVM_EXIT_DEBUG */
 	KHV_REQ_VM_DEAD,	/* the VM is being torn down: KVM_RUN returns -EIO */
 };
 
@@ -83,6 +85,7 @@ struct khv_vcpu {
 	struct khv_regs regs;		/* x86/regs.h */
 	struct khv_vcpu_mmu mmu;	/* mmu/shadow.h */
 	struct khv_events events;	/* x86/event.h */
+	struct khv_debug debug;		/* x86/debug.h */
 	struct khv_cpuid cpuid;		/* x86/cpuid.h */
 	struct khv_msrs msrs;		/* x86/msr.h */
 	struct khv_xstate xstate;	/* x86/xstate.h */

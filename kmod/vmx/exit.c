@@ -28,6 +28,15 @@
 #define DR6_GENERAL_DETECT	BIT(13)
 #define DB_QUAL_DR6		(DR_TRAP_BITS | DR_STEP | DR_SWITCH | DR6_GENERAL_DETECT)
 
+static int db(struct khv_vcpu *vcpu, u64 dr6)
+{
+	if (unlikely(khv_debug_takes_db(vcpu)))
+		khv_debug_report(vcpu, X86_TRAP_DB, dr6);
+	else
+		khv_queue_db(vcpu, dr6);
+	return RESUME_GUEST;
+}
+
 static int fast_exception(struct khv_vcpu *vcpu)
 {
 	struct vmx_exit *x = &to_vmx(vcpu)->exit;
@@ -43,9 +52,14 @@ static int fast_exception(struct khv_vcpu *vcpu)
 		khv_host_machine_check();
 		return RESUME_GUEST;
 	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_DB:
-		khv_queue_db(vcpu, khv_vmread(EXIT_QUALIFICATION) & DB_QUAL_DR6);
+		return db(vcpu, khv_vmread(EXIT_QUALIFICATION) & DB_QUAL_DR6);
+	case INTR_TYPE_SOFT_EXCEPTION | X86_TRAP_BP:
+		vcpu->debug.insn_len = khv_vmread(VM_EXIT_INSTRUCTION_LEN);
+		khv_debug_report(vcpu, X86_TRAP_BP, 0);
 		return RESUME_GUEST;
 	case INTR_TYPE_PRIV_SW_EXCEPTION | X86_TRAP_DB:
+		if (khv_debug_takes_db(vcpu))
+			return db(vcpu, 0);
 		/* INT1 traps: the handler returns to what follows it. */
 		khv_vmx_skip_insn(vcpu);
 		khv_queue_db(vcpu, 0);

@@ -204,7 +204,7 @@ void khv_vmx_skip_insn(struct khv_vcpu *vcpu)
 	}
 	/* The instruction would have trapped at its end. */
 	if (unlikely(khv_rflags(vcpu) & X86_EFLAGS_TF))
-		khv_queue_db(vcpu, DR_STEP);
+		khv_debug_trap(vcpu);
 }
 
 static void read_segment(struct vmx_vcpu *vmx, enum khv_seg seg)

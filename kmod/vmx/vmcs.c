@@ -67,10 +67,27 @@ u64 khv_vmx_own_cr4(struct khv_vcpu *vcpu)
 	return khv_caps.nested_paging ? own : own & ~(u64)X86_CR4_PGE;
 }
 
+/*
+ * Machine checks are the host's. A guest whose #DB or #AC handler is entered
+ * with the same exception would loop in microcode, out of anyone's reach, so
+ * these two exit and are injected back; it also shows what DR6 should say.
+ * All others are the guest's own business, but for #PF on shadow tables, and #BP
+ * when a debugger has put INT3 into the guest's code.
+ */
+u32 khv_vmx_exceptions(struct khv_vcpu *vcpu)
+{
+	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
+
+	if (!khv_caps.nested_paging)
+		exceptions |= BIT(X86_TRAP_PF);
+	if (vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP)
+		exceptions |= BIT(X86_TRAP_BP);
+	return exceptions;
+}
+
 static void setup_controls(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
 
 	vmx->cpu_ctl = vmx_caps.cpu;
 	vmx->cpu2_ctl = vmx_caps.cpu2;
@@ -85,8 +102,6 @@ static void setup_controls(struct khv_vcpu *vcpu)
 	khv_vmwrite(VM_ENTRY_CONTROLS, vmx->entry_ctl);
 	if (khv_caps.nested_paging)
 		khv_vmwrite(EPT_POINTER, eptp(vcpu->vm));
-	else
-		exceptions |= BIT(X86_TRAP_PF);
 	if (vmx->vpid)
 		khv_vmwrite(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx->cpu2_ctl & SECONDARY_EXEC_ENCLS_EXITING)
@@ -94,14 +109,8 @@ static void setup_controls(struct khv_vcpu *vcpu)
 	khv_vmwrite(MSR_BITMAP, __pa(vmx->msr_bitmap));
 	khv_vmwrite(VMCS_LINK_POINTER, ~0ULL);
 
-	/*
-	 * Machine checks are the host's. A guest whose #DB or #AC handler is entered
-	 * with the same exception would loop in microcode, out of anyone's reach, so
-	 * these two exit and are injected back; it also shows what DR6 should say.
-	 * All others are the guest's own business, but for #PF on shadow tables:
-	 * with mask and match 0, whatever its error code.
-	 */
-	khv_vmwrite(EXCEPTION_BITMAP, exceptions);
+	/* #PF, where it exits, does so whatever its error code. */
+	khv_vmwrite(EXCEPTION_BITMAP, khv_vmx_exceptions(vcpu));
 	khv_vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	khv_vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	khv_vmwrite(CR3_TARGET_COUNT, 0);

@@ -170,8 +170,8 @@ static void load_breakpoints(struct khv_vcpu *vcpu)
 	 * DR7 is in the VMCS; the addresses matter only when it enables one. DR6
 	 * stays the host's: #DB exits, and so leaves it alone.
 	 */
-	if (unlikely(vcpu->regs.dr7 & KHV_DR7_ENABLED))
-		khv_host_load_guest_debug(vcpu->regs.dr);
+	if (unlikely(vcpu->debug.hw_dr7 & KHV_DR7_ENABLED))
+		khv_host_load_guest_debug(khv_hw_drs(vcpu));
 }
 
 static int region_enter(struct khv_vcpu *vcpu)
@@ -365,6 +365,7 @@ static void update_guest(struct khv_vcpu *vcpu)
 	vmx->cpu2_ctl = ctl;
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
+		khv_vmwrite(EXCEPTION_BITMAP, khv_vmx_exceptions(vcpu));
 		/* And so must be CR4 bits of features that it does not promise. */
 		khv_vmwrite(CR4_GUEST_HOST_MASK, ~khv_vmx_own_cr4(vcpu));
 	}

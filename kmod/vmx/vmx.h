@@ -144,6 +144,8 @@ void khv_vmx_vmcs_free(struct khv_vmcs *vmcs);
 void khv_vmx_vmcs_setup(struct khv_vcpu *vcpu);
 /* CR4 bits that the guest may change without an exit, as its CPUID has them. */
 u64 khv_vmx_own_cr4(struct khv_vcpu *vcpu);
+/* EXCEPTION_BITMAP. */
+u32 khv_vmx_exceptions(struct khv_vcpu *vcpu);
 /* Host fields that depend on the CPU. Inside a region. */
 void khv_vmx_host_cpu(struct vmx_vcpu *vmx);
 int khv_vmx_vpid_alloc(void);

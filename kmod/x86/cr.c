@@ -321,6 +321,14 @@ static int resolve_dr(struct khv_vcpu *vcpu, int *dr)
 	return 0;
 }
 
+void khv_update_dr7(struct khv_vcpu *vcpu)
+{
+	struct khv_debug *debug = &vcpu->debug;
+
+	debug->hw_dr7 = debug->control & KVM_GUESTDBG_USE_HW_BP ? debug->dr7 : vcpu->regs.dr7;
+	khv_hw->set_dr7(vcpu, debug->hw_dr7);
+}
+
 int khv_write_dr(struct khv_vcpu *vcpu, int dr, u64 val)
 {
 	struct khv_regs *regs = &vcpu->regs;
@@ -336,7 +344,7 @@ int khv_write_dr(struct khv_vcpu *vcpu, int dr, u64 val)
 		regs->dr6 = (val & DR6_WRITABLE) | DR6_ONES;
 	else
 		regs->dr7 = (val & DR7_WRITABLE) | DR7_ONES;
-	khv_hw->set_dr7(vcpu, regs->dr7);
+	khv_update_dr7(vcpu);
 	return 0;
 }
 

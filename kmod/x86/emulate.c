@@ -457,7 +457,7 @@ static int retire(struct khv_vcpu *vcpu, u64 rflags)
 {
 	khv_hw->set_interrupt_shadow(vcpu, 0);
 	if (rflags & X86_EFLAGS_TF)
-		khv_queue_db(vcpu, DR_STEP);
+		khv_debug_trap(vcpu);
 	return tell_client(vcpu);
 }
 

@@ -10,7 +10,7 @@
 #include "x86/event.h"
 #include "x86/regs_inline.h"
 
-enum { DB = 1, OF = 4, DF = 8, TS = 10, NP = 11, SS = 12, GP = 13, PF = 14 };
+enum { DB = 1, BP = 3, OF = 4, DF = 8, TS = 10, NP = 11, SS = 12, GP = 13, PF = 14 };
 
 /* "SDM, Interrupt 8: Double Fault Exception": which exceptions add up to one. */
 static bool is_contributory(u8 vector)
@@ -91,6 +91,12 @@ void khv_queue_db(struct khv_vcpu *vcpu, u64 dr6_bits)
 	queue(vcpu, DB, false, 0, true, dr6_bits);
 }
 
+void khv_queue_breakpoint(struct khv_vcpu *vcpu, u8 insn_len)
+{
+	queue(vcpu, BP, false, 0, false, 0);
+	vcpu->events.exception.insn_len = insn_len;
+}
+
 void khv_raise_nmi(struct khv_vcpu *vcpu)
 {
 	atomic_inc(&vcpu->events.nmi_queued);
@@ -100,7 +106,7 @@ void khv_raise_nmi(struct khv_vcpu *vcpu)
 /* Faults leave RF set in the pushed flags, traps do not ("SDM, RF in EFLAGS"). */
 static bool is_fault(u8 vector)
 {
-	return vector != DB && vector != 3 && vector != OF && vector != 18;
+	return vector != DB && vector != BP && vector != OF && vector != 18;
 }
 
 /* What the waiting exception leaves in CR2, or in DR6 and DR7. */
@@ -119,7 +125,7 @@ static void apply_payload(struct khv_vcpu *vcpu)
 	vcpu->regs.dr6 = (vcpu->regs.dr6 & ~0xfULL) | ev->exception_payload;
 	if (vcpu->regs.dr7 & BIT(13)) {		/* GD */
 		vcpu->regs.dr7 &= ~BIT_ULL(13);
-		khv_hw->set_dr7(vcpu, vcpu->regs.dr7);
+		khv_update_dr7(vcpu);
 	}
 }
 
@@ -141,6 +147,9 @@ static void deliver_exception(struct khv_vcpu *vcpu)
 	apply_payload(vcpu);
 	if (is_fault(e->vector))
 		khv_set_rflags(vcpu, khv_rflags(vcpu) | X86_EFLAGS_RF);
+	/* RIP is still at INT3, and its handler returns to what follows. */
+	if (unlikely(e->insn_len))
+		khv_set_rip(vcpu, khv_rip(vcpu) + e->insn_len);
 	activate(vcpu, *e);
 	e->kind = KHV_EVENT_NONE;
 }
@@ -227,9 +236,11 @@ void khv_events_inject(struct khv_vcpu *vcpu)
 		khv_hw->inject(vcpu, &ev->active);
 	else if (ev->exception.kind != KHV_EVENT_NONE)
 		deliver_exception(vcpu);
-	else
+	else if (likely(!(vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ)))
 		inject_asynchronous(vcpu);
 
+	if (unlikely(vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ))
+		return;
 	if (ev->nmi_pending)
 		khv_hw->request_window(vcpu, true);
 	if (khv_interrupt_pending(vcpu) || khv_wants_interrupt_window(vcpu))

@@ -61,6 +61,8 @@ void khv_queue_exception(struct khv_vcpu *vcpu, u8 vector);
 void khv_queue_exception_e(struct khv_vcpu *vcpu, u8 vector, u32 error_code);
 void khv_queue_pf(struct khv_vcpu *vcpu, gva_t addr, u32 error_code);
 void khv_queue_db(struct khv_vcpu *vcpu, u64 dr6_bits);
+/* #BP as an INT3 of @insn_len bytes at RIP raises it. */
+void khv_queue_breakpoint(struct khv_vcpu *vcpu, u8 insn_len);
 static inline void khv_queue_gp(struct khv_vcpu *vcpu)
 {
 	khv_queue_exception_e(vcpu, 13, 0);

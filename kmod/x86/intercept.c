@@ -7,6 +7,7 @@
  */
 #include <linux/kvm_para.h>
 #include <asm/processor-flags.h>
+#include <asm/trapnr.h>
 
 #include "mmu/shadow.h"
 #include "vm/vm.h"
@@ -111,8 +112,11 @@ int khv_intercept_mov_dr(struct khv_vcpu *vcpu, unsigned int dr, unsigned int gp
 		return khv_intercept_undefined(vcpu);
 	if (khv_hw->get_cpl(vcpu))
 		return khv_intercept_done(vcpu, 1);
-	if (unlikely(vcpu->regs.dr7 & DR_GENERAL_DETECT)) {
-		khv_queue_db(vcpu, DR_GENERAL_DETECT);
+	if (unlikely(vcpu->debug.hw_dr7 & DR_GENERAL_DETECT)) {
+		if (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)
+			khv_debug_report(vcpu, X86_TRAP_DB, DR_GENERAL_DETECT);
+		else
+			khv_queue_db(vcpu, DR_GENERAL_DETECT);
 		return RESUME_GUEST;
 	}
 	if (read) {

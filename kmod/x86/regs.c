@@ -23,6 +23,14 @@
 #define RESET_DR7	0x400ULL
 #define RESET_SIGNATURE	0x600	/* RDX of a vCPU whose client has set no CPUID yet */
 
+/* While a client steps the guest, TF is the client's. */
+static u64 flags_for_client(struct khv_vcpu *vcpu)
+{
+	u64 hidden = vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP ? X86_EFLAGS_TF : 0;
+
+	return khv_rflags(vcpu) & ~hidden;
+}
+
 void khv_get_regs(struct khv_vcpu *vcpu, struct kvm_regs *regs)
 {
 	const u64 *gpr = vcpu->regs.gpr;
@@ -36,7 +44,7 @@ void khv_get_regs(struct khv_vcpu *vcpu, struct kvm_regs *regs)
 		.r10 = gpr[KHV_R10], .r11 = gpr[KHV_R11],
 		.r12 = gpr[KHV_R12], .r13 = gpr[KHV_R13],
 		.r14 = gpr[KHV_R14], .r15 = gpr[KHV_R15],
-		.rip = khv_rip(vcpu), .rflags = khv_rflags(vcpu),
+		.rip = khv_rip(vcpu), .rflags = flags_for_client(vcpu),
 	};
 }
 
@@ -295,7 +303,7 @@ void khv_regs_reset(struct khv_vcpu *vcpu, bool init)
 	khv_hw->set_cr0(vcpu, cr0);
 	khv_hw->set_cr4(vcpu, 0);
 	khv_hw->set_cr3(vcpu, 0);
-	khv_hw->set_dr7(vcpu, regs->dr7);
+	khv_update_dr7(vcpu);
 	khv_hw->flush_tlb(vcpu);
 	khv_shadow_mode_changed(vcpu);
 	khv_cpuid_refresh(vcpu);

@@ -36,8 +36,6 @@ struct khv_regs {
 	u64 dr[4], dr6, dr7;
 	u32 avail;			/* BIT(enum khv_lazy): the copy here is current */
 	u32 dirty;			/* BIT(KHV_LAZY_RIP/RSP/RFLAGS): write back before entry */
-	u32 guest_debug;		/* KVM_GUESTDBG_* */
-	u64 debug_dr[8];		/* the debugger's, with KVM_GUESTDBG_USE_HW_BP */
 };
 
 /* Accessors (khv_rip(), khv_set_rip(), khv_cr0() ...) are in x86/regs_inline.h. */
@@ -67,6 +65,9 @@ int khv_write_xcr0(struct khv_vcpu *vcpu, u64 val);
 /* Debug registers: 0, or 1 for #GP, or 2 for #UD (DR4/DR5 with CR4.DE). */
 int khv_write_dr(struct khv_vcpu *vcpu, int dr, u64 val);
 int khv_read_dr(struct khv_vcpu *vcpu, int dr, u64 *val);
+
+/* The guest's DR7 or its debugger's has changed: which of them the hardware gets. */
+void khv_update_dr7(struct khv_vcpu *vcpu);
 
 /* EFER bits the guest (@host false) or its client may set. */
 u64 khv_efer_allowed(struct khv_vcpu *vcpu, bool host);

@@ -119,6 +119,18 @@ static inline bool khv_64bit_code(struct khv_vcpu *vcpu)
 	return cs.l;
 }
 
+/* The breakpoint addresses that go with debug.hw_dr7. */
+static inline const u64 *khv_hw_drs(struct khv_vcpu *vcpu)
+{
+	return vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug.dr : vcpu->regs.dr;
+}
+
+/* #DB is the client's, not the guest's. */
+static inline bool khv_debug_takes_db(struct khv_vcpu *vcpu)
+{
+	return vcpu->debug.control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP);
+}
+
 /* Step over the instruction that exited; ends an interrupt shadow. */
 static inline void khv_skip_insn(struct khv_vcpu *vcpu)
 {
