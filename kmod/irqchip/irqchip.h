@@ -124,5 +124,10 @@ void khv_lapic_tsc_changed(struct khv_vcpu *vcpu);
 /* INIT and SIPI events latched for this vCPU; called by the run loop. True if mp_state changed. */
 bool khv_lapic_accept_events(struct khv_vcpu *vcpu);
 bool khv_lapic_init_sipi_pending(struct khv_vcpu *vcpu);
+/* INIT and SIPI that have arrived, as clients save them. Without a local APIC: nothing. */
+bool khv_lapic_init_latched(struct khv_vcpu *vcpu);
+void khv_lapic_latch_init(struct khv_vcpu *vcpu, bool latched);
+void khv_lapic_latch_sipi(struct khv_vcpu *vcpu);
+void khv_lapic_set_sipi_vector(struct khv_vcpu *vcpu, u8 vector);
 
 #endif

@@ -201,6 +201,33 @@ bool khv_lapic_init_sipi_pending(struct khv_vcpu *vcpu)
 	return vcpu->lapic && READ_ONCE(vcpu->lapic->events);
 }
 
+bool khv_lapic_init_latched(struct khv_vcpu *vcpu)
+{
+	return vcpu->lapic && test_bit(KHV_APIC_INIT, &vcpu->lapic->events);
+}
+
+void khv_lapic_latch_init(struct khv_vcpu *vcpu, bool latched)
+{
+	if (!vcpu->lapic)
+		return;
+	if (latched)
+		set_bit(KHV_APIC_INIT, &vcpu->lapic->events);
+	else
+		clear_bit(KHV_APIC_INIT, &vcpu->lapic->events);
+}
+
+void khv_lapic_latch_sipi(struct khv_vcpu *vcpu)
+{
+	if (vcpu->lapic)
+		set_bit(KHV_APIC_SIPI, &vcpu->lapic->events);
+}
+
+void khv_lapic_set_sipi_vector(struct khv_vcpu *vcpu, u8 vector)
+{
+	if (vcpu->lapic)
+		WRITE_ONCE(vcpu->lapic->sipi_vector, vector);
+}
+
 /* "SDM, Typical BSP Initialization Sequence": code starts at page @vector. */
 static void start_at(struct khv_vcpu *vcpu, u8 vector)
 {

@@ -8,6 +8,7 @@
 #include <asm/trapnr.h>
 #include <uapi/asm/debugreg.h>
 
+#include "mmu/walker.h"
 #include "svm/svm.h"
 #include "vm/vm.h"
 #include "x86/regs_inline.h"
@@ -286,6 +287,14 @@ void khv_svm_set_cr3(struct khv_vcpu *vcpu, u64 cr3)
 		return;
 	to_svm(vcpu)->vmcb->cr3 = cr3;
 	svm_dirty(to_svm(vcpu), KHV_CLEAN_CR);
+}
+
+void khv_svm_get_pdptes(struct khv_vcpu *vcpu, u64 pdpte[4])
+{
+	/* Under nested paging the processor reads them from memory whenever it walks. */
+	if (khv_caps.nested_paging)
+		khv_load_pdptes(vcpu, khv_cr3(vcpu), vcpu->regs.pdpte);
+	memcpy(pdpte, vcpu->regs.pdpte, sizeof(vcpu->regs.pdpte));
 }
 
 void khv_svm_load_root(struct khv_vcpu *vcpu, hpa_t root)

@@ -316,6 +316,11 @@ static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
 	svm_dirty(to_svm(vcpu), KHV_CLEAN_INTERCEPTS);
 }
 
+/* The VMCB has no place for one. */
+static void clear_pending_db(struct khv_vcpu *vcpu)
+{
+}
+
 const struct khv_hw_ops khv_svm_ops = {
 	.name = "SVM",
 	.probe = khv_svm_caps_probe,
@@ -339,8 +344,10 @@ const struct khv_hw_ops khv_svm_ops = {
 	.set_cr3 = khv_svm_set_cr3,
 	.set_cr4 = khv_svm_set_cr4,
 	.set_efer = khv_svm_set_efer,
+	.get_pdptes = khv_svm_get_pdptes,
 	.load_root = khv_svm_load_root,
 	.set_dr7 = khv_svm_set_dr7,
+	.clear_pending_db = clear_pending_db,
 	.get_cpl = khv_svm_get_cpl,
 	.interrupt_shadow = khv_svm_interrupt_shadow,
 	.set_interrupt_shadow = khv_svm_set_interrupt_shadow,

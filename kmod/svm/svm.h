@@ -148,6 +148,7 @@ void khv_svm_set_cr0(struct khv_vcpu *vcpu, u64 cr0);
 void khv_svm_set_cr3(struct khv_vcpu *vcpu, u64 cr3);
 void khv_svm_set_cr4(struct khv_vcpu *vcpu, u64 cr4);
 void khv_svm_set_efer(struct khv_vcpu *vcpu, u64 efer);
+void khv_svm_get_pdptes(struct khv_vcpu *vcpu, u64 pdpte[4]);
 void khv_svm_load_root(struct khv_vcpu *vcpu, hpa_t root);
 void khv_svm_set_dr7(struct khv_vcpu *vcpu, u64 dr7);
 /* Let the guest have the debug registers, and take them back. Inside a region. */

@@ -86,6 +86,10 @@ static const struct {
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
 	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
 	{ KVM_CAP_SET_GUEST_DEBUG2, KHV_GUESTDBG_VALID },
 	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
@@ -127,6 +131,18 @@ static int enable_manual_dirty_log(struct khv_vm *vm, const u64 *args)
 	return khv_dirty_set_manual(vm, args[0]);
 }
 
+static int enable_exception_payload(struct khv_vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->opts.exception_payload, args[0]);
+	return 0;
+}
+
+static int enable_triple_fault_event(struct khv_vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->opts.triple_fault_event, args[0]);
+	return 0;
+}
+
 /* What a VM must be asked to do. Handlers check all of @args that they use. */
 static const struct {
 	unsigned int cap;
@@ -134,6 +150,8 @@ static const struct {
 } vm_caps[] = {
 	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty_log },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
 };
 
 int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap)

@@ -50,6 +50,17 @@ static int set_sregs(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	return khv_set_sregs(vcpu, arg->data);
 }
 
+static int get_sregs2(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	khv_get_sregs2(vcpu, arg->data);
+	return 0;
+}
+
+static int set_sregs2(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	return khv_set_sregs2(vcpu, arg->data);
+}
+
 static int get_fpu(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 {
 	khv_get_fpu(vcpu, arg->data);
@@ -225,6 +236,7 @@ static int set_mp_state(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	case KVM_MP_STATE_UNINITIALIZED:
 	case KVM_MP_STATE_INIT_RECEIVED:
 	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
 		/* Without a local APIC nothing would ever end these. */
 		if (!vcpu->lapic)
 			return -EINVAL;
@@ -233,6 +245,11 @@ static int set_mp_state(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 		return -EINVAL;
 	}
 	vcpu->mp_state = mp->mp_state;
+	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
+		/* The SIPI's vector comes with KVM_SET_VCPU_EVENTS. */
+		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+		khv_lapic_latch_sipi(vcpu);
+	}
 	khv_request(vcpu, KHV_REQ_EVENT);
 	return 0;
 }
@@ -315,6 +332,8 @@ static const struct khv_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_REGS, .vcpu = set_regs },
 	{ KVM_GET_SREGS, KHV_IOC_SRCU, .vcpu = get_sregs },
 	{ KVM_SET_SREGS, KHV_IOC_SRCU, .vcpu = set_sregs },
+	{ KVM_GET_SREGS2, KHV_IOC_SRCU, .vcpu = get_sregs2 },
+	{ KVM_SET_SREGS2, KHV_IOC_SRCU, .vcpu = set_sregs2 },
 	{ KVM_TRANSLATE, KHV_IOC_SRCU, .vcpu = translate },
 	{ KVM_INTERRUPT, .vcpu = interrupt },
 	{ KVM_GET_MSRS, .vcpu = get_msrs },

@@ -324,11 +324,50 @@ static void report_interrupt_state(struct khv_vcpu *vcpu)
 	run->apic_base = vcpu->msrs.apic_base;
 }
 
-static int run_prepared(struct khv_vcpu *vcpu)
+/* As KVM does it: wait for the start-up IPI, then let the client try again. */
+static int run_uninitialized(struct khv_vcpu *vcpu)
 {
-	int (*complete)(struct khv_vcpu *vcpu) = vcpu->complete_user;
 	int r;
 
+	if (READ_ONCE(vcpu->run->immediate_exit))
+		return -EINTR;
+	r = wait_runnable(vcpu);
+	if (r == -EINTR)
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+	return r < 0 ? r : -EAGAIN;
+}
+
+/* What the client has put into the shared page. @valid, @dirty: its fields, read once. */
+static int take_input(struct khv_vcpu *vcpu, u64 valid, u64 dirty)
+{
+	u64 cr8;
+	int r;
+
+	if (unlikely(valid | dirty)) {
+		r = khv_sync_regs_in(vcpu, valid, dirty);
+		if (r)
+			return r;
+	}
+	if (!vcpu->lapic) {
+		cr8 = READ_ONCE(vcpu->run->cr8);
+		if (unlikely(cr8 & ~0xfULL))
+			return -EINVAL;
+		vcpu->regs.cr8 = cr8;
+	}
+	return 0;
+}
+
+static int run_prepared(struct khv_vcpu *vcpu, u64 valid, u64 dirty)
+{
+	int (*complete)(struct khv_vcpu *vcpu);
+	int r;
+
+	if (unlikely(vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED))
+		return run_uninitialized(vcpu);
+	r = take_input(vcpu, valid, dirty);
+	if (unlikely(r))
+		return r;
+	complete = vcpu->complete_user;
 	if (complete) {
 		vcpu->complete_user = NULL;
 		r = call_with_srcu(vcpu, complete);
@@ -343,13 +382,7 @@ static int run_prepared(struct khv_vcpu *vcpu)
 		khv_debug_step(vcpu);
 	if (khv_wants_interrupt_window(vcpu))
 		khv_request(vcpu, KHV_REQ_EVENT);
-	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
-		/* As KVM does it: wait for the start-up IPI, then let the client try again. */
-		r = wait_runnable(vcpu);
-		r = r < 0 ? r : -EAGAIN;
-	} else {
-		r = run_loop(vcpu);
-	}
+	r = run_loop(vcpu);
 	if (r == -EINTR)
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 	return r;
@@ -358,18 +391,18 @@ static int run_prepared(struct khv_vcpu *vcpu)
 int khv_vcpu_run(struct khv_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	u64 valid = READ_ONCE(run->kvm_valid_regs), dirty = READ_ONCE(run->kvm_dirty_regs);
 	int r;
 
 	lockdep_assert_held(&vcpu->lock);
 
-	/* Register synchronisation through kvm_run is not offered. */
-	if (READ_ONCE(run->kvm_valid_regs) || READ_ONCE(run->kvm_dirty_regs))
-		return -EINVAL;
-
+	run->flags = 0;
 	rcu_assign_pointer(vcpu->task, current);
 	vcpu->has_run = true;
 	sigset_enter(vcpu);
-	r = run_prepared(vcpu);
+	r = run_prepared(vcpu, valid, dirty);
+	if (unlikely(valid))
+		khv_sync_regs_out(vcpu, valid);
 	report_interrupt_state(vcpu);
 	sigset_leave(vcpu);
 	rcu_assign_pointer(vcpu->task, NULL);

@@ -152,6 +152,13 @@ void khv_vcpu_yield_to_sibling(struct khv_vcpu *vcpu);
 /* KVM_RUN. Holds vcpu->lock. Returns 0 or -errno. */
 int khv_vcpu_run(struct khv_vcpu *vcpu);
 
+/*
+ * sync_regs.c: the register sets (KVM_SYNC_X86_*) that the client has changed in
+ * vcpu->run, and those that it wants to find there. 0 or -EINVAL.
+ */
+int khv_sync_regs_in(struct khv_vcpu *vcpu, u64 valid, u64 dirty);
+void khv_sync_regs_out(struct khv_vcpu *vcpu, u64 valid);
+
 /* KVM_CREATE_VCPU: returns a new file descriptor or -errno. Called with vm->lock held. */
 int khv_vcpu_create(struct khv_vm *vm, unsigned long id);
 

@@ -26,6 +26,15 @@ struct khv_vcpu;
 #define KHV_MAX_VCPU_ID	255
 
 /**
+ * struct khv_vm_opts - what KVM_ENABLE_CAP has changed; vCPUs read it at any time, once
+ * @exception_payload: clients know of CR2 and DR6 of exceptions that wait
+ * @triple_fault_event: and of triple faults
+ */
+struct khv_vm_opts {
+	bool exception_payload, triple_fault_event;
+};
+
+/**
  * struct khv_vm - one virtual machine
  *
  * Lock order (docs/locking.md): @lock, vcpu->lock, @slots_lock, @irq.lock, @mmu.lock.
@@ -50,6 +59,8 @@ struct khv_vm {
 	struct khv_mmu mmu;		/* mmu/mmu.h */
 	struct khv_irqchip irq;		/* irqchip/irqchip.h */
 	struct khv_vm_clock clock;	/* x86/pvclock.h */
+
+	struct khv_vm_opts opts;
 
 	gpa_t tss_addr;			/* KVM_SET_TSS_ADDR, kept for the ABI's sake */
 	gpa_t identity_map_addr;

@@ -381,6 +381,22 @@ out:
 	khv_vmx_access_end(vcpu);
 }
 
+void khv_vmx_get_pdptes(struct khv_vcpu *vcpu, u64 pdpte[4])
+{
+	u64 *copy = vcpu->regs.pdpte;
+
+	/* With EPT the guest's MOV to CR3 loads them without an exit. */
+	if (khv_caps.nested_paging && khv_vmx_access_begin(vcpu)) {
+		copy[0] = khv_vmread(GUEST_PDPTR0);
+		copy[1] = khv_vmread(GUEST_PDPTR1);
+		copy[2] = khv_vmread(GUEST_PDPTR2);
+		copy[3] = khv_vmread(GUEST_PDPTR3);
+	}
+	if (khv_caps.nested_paging)
+		khv_vmx_access_end(vcpu);
+	memcpy(pdpte, copy, sizeof(vcpu->regs.pdpte));
+}
+
 void khv_vmx_set_cr4(struct khv_vcpu *vcpu, u64 cr4)
 {
 	vcpu->regs.cr4 = cr4;
@@ -426,5 +442,12 @@ void khv_vmx_set_dr7(struct khv_vcpu *vcpu, u64 dr7)
 {
 	if (khv_vmx_access_begin(vcpu))
 		khv_vmwrite(GUEST_DR7, dr7);
+	khv_vmx_access_end(vcpu);
+}
+
+void khv_vmx_clear_pending_db(struct khv_vcpu *vcpu)
+{
+	if (khv_vmx_access_begin(vcpu))
+		khv_vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	khv_vmx_access_end(vcpu);
 }

@@ -247,21 +247,33 @@ void khv_events_inject(struct khv_vcpu *vcpu)
 		khv_hw->request_window(vcpu, false);
 }
 
+/* The length of their instruction has no place in the structure: they come again by themselves. */
+static bool is_soft(u8 vector)
+{
+	return vector == BP || vector == OF;
+}
+
 void khv_get_vcpu_events(struct khv_vcpu *vcpu, struct kvm_vcpu_events *out)
 {
+	bool payload = READ_ONCE(vcpu->vm->opts.exception_payload);
 	const struct khv_event *exception = NULL;
 	struct khv_events *ev = &vcpu->events;
 
 	memset(out, 0, sizeof(*out));
 	if (ev->exception.kind != KHV_EVENT_NONE) {
 		/* A client that does not know payloads expects CR2 and DR6 to be set already. */
-		apply_payload(vcpu);
+		if (!payload)
+			apply_payload(vcpu);
 		exception = &ev->exception;
 	} else if (ev->active.kind == KHV_EVENT_EXCEPTION) {
 		exception = &ev->active;
 	}
-	if (exception) {
-		out->exception.injected = 1;
+	if (exception && !is_soft(exception->vector)) {
+		out->exception.pending = payload && exception == &ev->exception;
+		out->exception.injected = !out->exception.pending;
+		out->exception_has_payload = out->exception.pending && ev->exception_has_payload;
+		if (out->exception_has_payload)
+			out->exception_payload = ev->exception_payload;
 		out->exception.nr = exception->vector;
 		out->exception.has_error_code = exception->has_error;
 		out->exception.error_code = exception->error_code;
@@ -276,45 +288,98 @@ void khv_get_vcpu_events(struct khv_vcpu *vcpu, struct kvm_vcpu_events *out)
 	out->nmi.pending = min_t(unsigned int, 2, ev->nmi_pending +
 				 (unsigned int)atomic_read(&ev->nmi_queued));
 	out->nmi.masked = khv_hw->nmi_blocked(vcpu);
-	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	/* There is no SMM; but this is where a latched INIT is told. */
+	out->smi.latched_init = khv_lapic_init_latched(vcpu);
+	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+		     KVM_VCPUEVENT_VALID_SMM;
+	if (payload)
+		out->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (READ_ONCE(vcpu->vm->opts.triple_fault_event)) {
+		out->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		out->triple_fault.pending = test_bit(KHV_REQ_TRIPLE_FAULT, &vcpu->requests);
+	}
+}
+
+/* Is it a state that this VM's client may set? */
+static bool events_valid(struct khv_vcpu *vcpu, const struct kvm_vcpu_events *in)
+{
+	u32 flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+		    KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SMM;
+	bool pending = in->flags & KVM_VCPUEVENT_VALID_PAYLOAD && in->exception.pending;
+
+	if (READ_ONCE(vcpu->vm->opts.exception_payload))
+		flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (READ_ONCE(vcpu->vm->opts.triple_fault_event))
+		flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	if (in->flags & ~flags)
+		return false;
+	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) && (in->smi.smm || in->smi.pending))
+		return false;
+	return !(in->exception.injected || pending) ||
+	       (in->exception.nr <= 31 && in->exception.nr != 2);
+}
+
+static void set_exception(struct khv_events *ev, const struct kvm_vcpu_events *in)
+{
+	struct khv_event e = {
+		.kind = KHV_EVENT_EXCEPTION,
+		.vector = in->exception.nr,
+		.has_error = in->exception.has_error_code,
+		.error_code = in->exception.error_code,
+	};
+
+	ev->exception_has_payload = false;
+	if ((in->flags & KVM_VCPUEVENT_VALID_PAYLOAD) && in->exception.pending) {
+		ev->exception = e;
+		ev->exception_has_payload = in->exception_has_payload;
+		ev->exception_payload = in->exception_payload;
+	} else if (in->exception.injected) {
+		ev->active = e;
+	}
+}
+
+static void set_latches(struct khv_vcpu *vcpu, const struct kvm_vcpu_events *in)
+{
+	if (in->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
+		khv_lapic_set_sipi_vector(vcpu, in->sipi_vector);
+	if (in->flags & KVM_VCPUEVENT_VALID_SMM)
+		khv_lapic_latch_init(vcpu, in->smi.latched_init);
+	if (!(in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT))
+		return;
+	if (in->triple_fault.pending)
+		khv_request(vcpu, KHV_REQ_TRIPLE_FAULT);
+	else
+		clear_bit(KHV_REQ_TRIPLE_FAULT, &vcpu->requests);
 }
 
 int khv_set_vcpu_events(struct khv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
 	struct khv_events *ev = &vcpu->events;
 
-	if (in->flags & ~(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
-			  KVM_VCPUEVENT_VALID_SIPI_VECTOR))
-		return -EINVAL;
-	if (in->exception.injected && (in->exception.nr > 31 || in->exception.nr == 2))
-		return -EINVAL;
-	if ((in->flags & KVM_VCPUEVENT_VALID_SHADOW) &&
-	    (in->interrupt.shadow & ~(KVM_X86_SHADOW_INT_MOV_SS | KVM_X86_SHADOW_INT_STI)))
+	if (!events_valid(vcpu, in))
 		return -EINVAL;
 
 	memset(&ev->active, 0, sizeof(ev->active));
 	ev->exception.kind = KHV_EVENT_NONE;
-	ev->exception_has_payload = false;
-	if (in->exception.injected) {
-		ev->active.kind = KHV_EVENT_EXCEPTION;
-		ev->active.vector = in->exception.nr;
-		ev->active.has_error = in->exception.has_error_code;
-		ev->active.error_code = in->exception.error_code;
-	} else if (in->nmi.injected) {
+	set_exception(ev, in);
+	if (ev->active.kind == KHV_EVENT_NONE && in->nmi.injected) {
 		ev->active.kind = KHV_EVENT_NMI;
 		ev->active.vector = 2;
-	} else if (in->interrupt.injected && !in->interrupt.soft) {
+	} else if (ev->active.kind == KHV_EVENT_NONE && in->interrupt.injected &&
+		   !in->interrupt.soft) {
 		/* A software interrupt's length is not in the structure; the guest repeats it. */
 		ev->active.kind = KHV_EVENT_INTERRUPT;
 		ev->active.vector = in->interrupt.nr;
 	}
 	if (in->flags & KVM_VCPUEVENT_VALID_SHADOW)
-		khv_hw->set_interrupt_shadow(vcpu, in->interrupt.shadow);
+		khv_hw->set_interrupt_shadow(vcpu, in->interrupt.shadow &
+					     (KVM_X86_SHADOW_INT_MOV_SS | KVM_X86_SHADOW_INT_STI));
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&ev->nmi_queued, 0);
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);
 	}
 	khv_hw->set_nmi_blocked(vcpu, in->nmi.masked);
+	set_latches(vcpu, in);
 	khv_request(vcpu, KHV_REQ_EVENT);
 	return 0;
 }

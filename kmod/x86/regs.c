@@ -203,7 +203,13 @@ static void unhalt_after_reset(struct khv_vcpu *vcpu, const struct kvm_sregs *sr
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 }
 
-int khv_set_sregs(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs)
+static bool pae_mode(u64 cr0, u64 cr4, u64 efer)
+{
+	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & EFER_LMA);
+}
+
+/* @pdptes: PAE's, or NULL to read them from where CR3 points. 0 or -EINVAL. */
+static int set_sregs(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs, const u64 *pdptes)
 {
 	u64 pdpte[4];
 
@@ -220,17 +226,57 @@ int khv_set_sregs(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs)
 	khv_hw->set_cr4(vcpu, sregs->cr4);
 
 	/* The table may not be in memory yet: the guest's first walk will tell. */
-	if ((sregs->cr0 & X86_CR0_PG) && (sregs->cr4 & X86_CR4_PAE) &&
-	    !(sregs->efer & EFER_LMA) && !khv_load_pdptes(vcpu, sregs->cr3, pdpte))
-		memcpy(vcpu->regs.pdpte, pdpte, sizeof(pdpte));
+	if (!pdptes && pae_mode(sregs->cr0, sregs->cr4, sregs->efer) &&
+	    !khv_load_pdptes(vcpu, sregs->cr3, pdpte))
+		pdptes = pdpte;
+	if (pdptes)
+		memcpy(vcpu->regs.pdpte, pdptes, sizeof(vcpu->regs.pdpte));
 	khv_hw->set_cr3(vcpu, sregs->cr3);
 	khv_hw->flush_tlb(vcpu);
 	khv_shadow_mode_changed(vcpu);
 
-	set_interrupt_bitmap(vcpu, sregs);
 	khv_cpuid_refresh(vcpu);
 	unhalt_after_reset(vcpu, sregs);
 	return 0;
+}
+
+int khv_set_sregs(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	int r = set_sregs(vcpu, sregs, NULL);
+
+	if (!r)
+		set_interrupt_bitmap(vcpu, sregs);
+	return r;
+}
+
+/* struct kvm_sregs2 is struct kvm_sregs up to what the latter ends with. */
+#define SREGS_COMMON	offsetof(struct kvm_sregs, interrupt_bitmap)
+static_assert(SREGS_COMMON == offsetof(struct kvm_sregs2, flags));
+
+void khv_get_sregs2(struct khv_vcpu *vcpu, struct kvm_sregs2 *sregs2)
+{
+	struct kvm_sregs sregs;
+
+	khv_get_sregs(vcpu, &sregs);
+	memset(sregs2, 0, sizeof(*sregs2));
+	memcpy(sregs2, &sregs, SREGS_COMMON);
+	if (!pae_mode(sregs.cr0, sregs.cr4, sregs.efer))
+		return;
+	khv_hw->get_pdptes(vcpu, sregs2->pdptrs);
+	sregs2->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+}
+
+int khv_set_sregs2(struct khv_vcpu *vcpu, const struct kvm_sregs2 *sregs2)
+{
+	bool pdptes = sregs2->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	struct kvm_sregs sregs = { 0 };
+
+	if (sregs2->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return -EINVAL;
+	if (pdptes && !pae_mode(sregs2->cr0, sregs2->cr4, sregs2->efer))
+		return -EINVAL;
+	memcpy(&sregs, sregs2, SREGS_COMMON);
+	return set_sregs(vcpu, &sregs, pdptes ? sregs2->pdptrs : NULL);
 }
 
 void khv_get_debugregs(struct khv_vcpu *vcpu, struct kvm_debugregs *dbg)
@@ -304,6 +350,7 @@ void khv_regs_reset(struct khv_vcpu *vcpu, bool init)
 	khv_hw->set_cr4(vcpu, 0);
 	khv_hw->set_cr3(vcpu, 0);
 	khv_update_dr7(vcpu);
+	khv_hw->clear_pending_db(vcpu);
 	khv_hw->flush_tlb(vcpu);
 	khv_shadow_mode_changed(vcpu);
 	khv_cpuid_refresh(vcpu);

@@ -48,6 +48,9 @@ void khv_get_regs(struct khv_vcpu *vcpu, struct kvm_regs *regs);
 int khv_set_regs(struct khv_vcpu *vcpu, const struct kvm_regs *regs);
 void khv_get_sregs(struct khv_vcpu *vcpu, struct kvm_sregs *sregs);
 int khv_set_sregs(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs);
+/* The same with PAE's PDPTEs, and without a pending interrupt. */
+void khv_get_sregs2(struct khv_vcpu *vcpu, struct kvm_sregs2 *sregs);
+int khv_set_sregs2(struct khv_vcpu *vcpu, const struct kvm_sregs2 *sregs);
 void khv_get_debugregs(struct khv_vcpu *vcpu, struct kvm_debugregs *dbg);
 int khv_set_debugregs(struct khv_vcpu *vcpu, const struct kvm_debugregs *dbg);
 
