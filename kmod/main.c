@@ -17,6 +17,7 @@
 #include "mmu/shadow.h"
 #include "vm/hw.h"
 #include "vm/ioctl.h"
+#include "vm/stats.h"
 #include "x86/cpuid.h"
 #include "x86/msr.h"
 #include "x86/pvclock.h"

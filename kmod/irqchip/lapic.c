@@ -15,6 +15,7 @@
 
 #include "irqchip/ioapic.h"
 #include "irqchip/lapic.h"
+#include "trace.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 #include "x86/cpuid.h"
@@ -163,8 +164,11 @@ static bool set_irr(struct khv_lapic *apic, u8 vector, bool level)
 		else
 			clear_bit(bit, tmr);
 	}
-	if (test_and_set_bit(bit, khv_lapic_word(apic, APIC_IRR, vector)))
+	if (test_and_set_bit(bit, khv_lapic_word(apic, APIC_IRR, vector))) {
+		trace_khv_apic_accept_irq(apic->vcpu->id, vector, level, false);
 		return false;
+	}
+	trace_khv_apic_accept_irq(apic->vcpu->id, vector, level, true);
 	/* Atomic and after IRR; pairs with highest_irr(). */
 	set_bit(vector >> 5, &apic->irr_words);
 	return true;
@@ -383,6 +387,7 @@ int khv_lapic_mmio_read(struct khv_vcpu *vcpu, u64 gpa, int len, void *val)
 		khv_lapic_error(vcpu->lapic, APIC_ESR_ILLREGA);
 	else
 		data = read_reg(vcpu->lapic, reg);
+	trace_khv_apic(vcpu->id, false, reg, data);
 	if (at < sizeof(data))
 		memcpy(val, (u8 *)&data + at, min_t(unsigned int, len, sizeof(data) - at));
 	return 0;
@@ -422,6 +427,7 @@ int khv_lapic_mmio_write(struct khv_vcpu *vcpu, u64 gpa, int len, const void *va
 	if (len != sizeof(data) || (gpa & 0xf))
 		return 0;
 	memcpy(&data, val, sizeof(data));
+	trace_khv_apic(vcpu->id, true, gpa & 0xff0, data);
 	xapic_write(vcpu->lapic, gpa & 0xff0, data);
 	return 0;
 }
@@ -437,6 +443,7 @@ int khv_x2apic_read(struct khv_vcpu *vcpu, u32 msr, u64 *data)
 	*data = read_reg(apic, reg);
 	if (reg == APIC_ICR)
 		*data |= (u64)khv_lapic_reg(apic, APIC_ICR2) << 32;
+	trace_khv_apic(vcpu->id, false, reg, *data);
 	return 0;
 }
 
@@ -490,6 +497,7 @@ int khv_x2apic_write(struct khv_vcpu *vcpu, u32 msr, u64 data)
 
 	if (!apic || apic->mode != KHV_APIC_X2APIC)
 		return 1;
+	trace_khv_apic(vcpu->id, true, reg, data);
 	switch (reg) {
 	case APIC_EOI:
 		if (data)

@@ -81,6 +81,13 @@ void khv_mmu_vm_uninit(struct khv_vm *vm);
  */
 int khv_mmu_fault(struct khv_vcpu *vcpu, gpa_t gpa, u32 access);
 
+/* A fault was handled, with @result: count it and let it be seen. */
+void khv_mmu_note_fault(struct khv_vcpu *vcpu, u64 addr, u32 access, int result);
+
+/* For vm/stats.c: tables in use; leaves by their level, @leaves[0] of 4 KiB. May sleep. */
+u64 khv_mmu_tables(struct khv_vm *vm);
+void khv_mmu_count(struct khv_vm *vm, u64 leaves[KHV_PT_MAX_LEAF_LEVEL]);
+
 /*
  * Returns when no vCPU uses, or will use, a nested translation that was removed
  * from the tables before the call. Spins for the vCPUs that are in the guest,

@@ -12,6 +12,8 @@
 
 #include "mmu/hostpage.h"
 #include "mmu/shadow.h"
+#include "mmu/shadow_page.h"
+#include "trace.h"
 #include "vm/hw.h"
 #include "vm/memslot.h"
 #include "vm/vcpu.h"
@@ -134,7 +136,19 @@ int khv_mmu_fault(struct khv_vcpu *vcpu, gpa_t gpa, u32 access)
 		cond_resched();
 		r = 0;
 	}
-	return r ?: RESUME_GUEST;
+	r = r ?: RESUME_GUEST;
+	khv_mmu_note_fault(vcpu, gpa, access, r);
+	return r;
+}
+
+void khv_mmu_note_fault(struct khv_vcpu *vcpu, u64 addr, u32 access, int result)
+{
+	vcpu->stats.pf_taken++;
+	if (result == RESUME_GUEST)
+		vcpu->stats.pf_fixed++;
+	else if (result == KHV_FAULT_EMULATE)
+		vcpu->stats.pf_emulate++;
+	trace_khv_page_fault(vcpu->id, addr, access, result);
 }
 
 void khv_mmu_finish(struct khv_vm *vm, struct khv_pt_gather *gather, bool flush)
@@ -227,6 +241,32 @@ void khv_mmu_protect(struct khv_vm *vm, gfn_t gfn, const unsigned long *bits, un
 		cond_resched();
 	}
 	khv_mmu_finish(vm, &gather, flush);
+}
+
+u64 khv_mmu_tables(struct khv_vm *vm)
+{
+	struct khv_mmu *mmu = &vm->mmu;
+
+	return mmu->shadow ? READ_ONCE(mmu->shadow->nr_pages) : READ_ONCE(mmu->pt.pages);
+}
+
+void khv_mmu_count(struct khv_vm *vm, u64 leaves[KHV_PT_MAX_LEAF_LEVEL])
+{
+	struct khv_mmu *mmu = &vm->mmu;
+	gfn_t gfn = 0;
+
+	memset(leaves, 0, KHV_PT_MAX_LEAF_LEVEL * sizeof(*leaves));
+	if (mmu->shadow) {
+		leaves[0] = READ_ONCE(mmu->shadow->nr_leaves[0]);
+		leaves[1] = READ_ONCE(mmu->shadow->nr_leaves[1]);
+		return;
+	}
+	while (gfn < KHV_PT_END) {
+		spin_lock(&mmu->lock);
+		gfn = khv_pt_count(&mmu->pt, gfn, leaves);
+		spin_unlock(&mmu->lock);
+		cond_resched();
+	}
 }
 
 void khv_mmu_zap(struct khv_vm *vm, gfn_t start, gfn_t end)

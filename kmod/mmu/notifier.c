@@ -32,6 +32,7 @@ void khv_vm_flush_tlbs(struct khv_vm *vm)
 	struct khv_vcpu *vcpu;
 	unsigned int i;
 
+	atomic64_inc(&vm->tlb_flushes);
 	/* The change of the tables, then nr_vcpus. */
 	smp_mb();
 	khv_for_each_vcpu(i, vcpu, vm)

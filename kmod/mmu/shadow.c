@@ -239,11 +239,11 @@ bool khv_shadow_unprotect(struct khv_vcpu *vcpu, gpa_t gpa)
 		return false;
 	/* A write that keeps coming back needs something else. */
 	if (mmu->unprotect_rip != khv_rip(vcpu) ||
-	    vcpu->exits - mmu->unprotect_exits > MAX_UNPROTECT) {
+	    vcpu->stats.exits - mmu->unprotect_exits > MAX_UNPROTECT) {
 		mmu->unprotect_rip = khv_rip(vcpu);
 		mmu->unprotect_count = 0;
 	}
-	mmu->unprotect_exits = vcpu->exits;
+	mmu->unprotect_exits = vcpu->stats.exits;
 	if (mmu->unprotect_count++ >= MAX_UNPROTECT)
 		return false;
 	khv_shadow_hold(vcpu->vm);

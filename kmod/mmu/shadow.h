@@ -68,9 +68,9 @@ union khv_sp_role {
  * @role: of the roots
  * @again_gva: address of a fault that changed nothing, with @again_rip and @again_exits
  * @again_rip: the instruction
- * @again_exits: vcpu->exits then
+ * @again_exits: vcpu->stats.exits then
  * @unprotect_rip: instruction for which tables were last given up
- * @unprotect_exits: vcpu->exits then
+ * @unprotect_exits: vcpu->stats.exits then
  * @unprotect_count: how often in a row
  */
 struct khv_vcpu_mmu {

@@ -273,10 +273,10 @@ static int unchanged(struct shadow_fault *f)
 	struct khv_walk walk;
 
 	if (mmu->again_gva != f->gva || mmu->again_rip != rip ||
-	    mmu->again_exits + 1 != f->vcpu->exits) {
+	    mmu->again_exits + 1 != f->vcpu->stats.exits) {
 		mmu->again_gva = f->gva;
 		mmu->again_rip = rip;
-		mmu->again_exits = f->vcpu->exits;
+		mmu->again_exits = f->vcpu->stats.exits;
 		return RESUME_GUEST;
 	}
 	if (!(f->access & (KHV_ACCESS_USER | KHV_ACCESS_FETCH)) &&
@@ -300,6 +300,7 @@ static int walk_guest(struct shadow_fault *f)
 	r = khv_walk(f->vcpu, f->gva, f->access, &f->walk);
 	if (r <= 0)
 		return r;
+	f->vcpu->stats.pf_guest++;
 	khv_queue_pf(f->vcpu, f->gva, f->walk.error_code);
 	return RESUME_GUEST;
 }
@@ -319,7 +320,7 @@ static int map_locked(struct shadow_fault *f)
 	return r ?: RESUME_GUEST;
 }
 
-int khv_shadow_fault(struct khv_vcpu *vcpu, gva_t gva, u32 error_code, gpa_t *gpa)
+static int handle(struct khv_vcpu *vcpu, gva_t gva, u32 error_code, gpa_t *gpa)
 {
 	struct shadow_fault f = {
 		.vcpu = vcpu,
@@ -349,5 +350,13 @@ int khv_shadow_fault(struct khv_vcpu *vcpu, gva_t gva, u32 error_code, gpa_t *gp
 		return RESUME_GUEST;
 	if (r == RESUME_GUEST && !f.changed)
 		return unchanged(&f);
+	return r;
+}
+
+int khv_shadow_fault(struct khv_vcpu *vcpu, gva_t gva, u32 error_code, gpa_t *gpa)
+{
+	int r = handle(vcpu, gva, error_code, gpa);
+
+	khv_mmu_note_fault(vcpu, gva, error_code, r);
 	return r;
 }

@@ -97,6 +97,7 @@ struct khv_sp {
  * @nr_spare: on @spare
  * @nr_unsync: on @unsync
  * @nr_unsync_upper: of these, above level 1
+ * @nr_leaves: of 4 KiB and of 2 MiB
  * @limit: the client's limit to @nr_pages, or 0: khv decides
  * @flush: an entry was removed or restricted since the last flush
  * @buf: a table of the guest's, while it is compared
@@ -116,6 +117,7 @@ struct khv_shadow {
 	unsigned long nr_spare;
 	unsigned long nr_unsync;
 	unsigned long nr_unsync_upper;
+	unsigned long nr_leaves[2];
 	unsigned long limit;
 	bool flush;
 	void *buf;

@@ -60,8 +60,10 @@ void khv_spte_drop(struct khv_shadow *s, struct khv_sp *sp, unsigned int index)
 {
 	if (!sp->spt[index])
 		return;
-	if (khv_spte_leaf(sp->spt[index], sp->role.level))
+	if (khv_spte_leaf(sp->spt[index], sp->role.level)) {
 		s->rmap_len[rmap_index(s, khv_spte_gfn(sp, index))]--;
+		s->nr_leaves[sp->role.level - 1]--;
+	}
 	hlist_del_init(&sp->node[index]);
 	WRITE_ONCE(sp->spt[index], 0);
 	s->flush = true;
@@ -86,6 +88,7 @@ static void add_to_rmap(struct khv_shadow *s, struct khv_sp *sp, unsigned int in
 	}
 	hlist_add_head(&sp->node[index], &s->rmap[i]);
 	s->rmap_len[i]++;
+	s->nr_leaves[sp->role.level - 1]++;
 }
 
 bool khv_spte_set_leaf(struct khv_shadow *s, struct khv_sp *sp, unsigned int index, u64 spte,

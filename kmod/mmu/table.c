@@ -297,6 +297,46 @@ u64 khv_pt_lookup(struct khv_pt *pt, gfn_t gfn, int *level)
 	return 0;
 }
 
+/* How many tables of 4 KiB leaves are gone over at a time. */
+#define COUNT_TABLES	8
+
+static void count_entry(const struct khv_pt *pt, u64 e, int level, u64 *leaves)
+{
+	const u64 *table;
+	unsigned int i;
+
+	if (!is_present(pt, e))
+		return;
+	if (is_leaf(pt, e, level)) {
+		leaves[level - 1]++;
+		return;
+	}
+	table = child(pt, e);
+	for (i = 0; i < KHV_PT_ENTRIES; i++)
+		count_entry(pt, READ_ONCE(table[i]), level - 1, leaves);
+}
+
+gfn_t khv_pt_count(const struct khv_pt *pt, gfn_t gfn, u64 leaves[KHV_PT_MAX_LEAF_LEVEL])
+{
+	const u64 *table = pt->root;
+	unsigned int i, index;
+	int l;
+	u64 e;
+
+	for (l = KHV_PT_LEVELS; l > 2; l--) {
+		e = READ_ONCE(table[pt_index(gfn, l)]);
+		if (!is_present(pt, e) || is_leaf(pt, e, l)) {
+			count_entry(pt, e, l, leaves);
+			return (gfn | (KHV_PT_FRAMES(l) - 1)) + 1;
+		}
+		table = child(pt, e);
+	}
+	index = pt_index(gfn, l);
+	for (i = 0; i < COUNT_TABLES && index + i < KHV_PT_ENTRIES; i++)
+		count_entry(pt, READ_ONCE(table[index + i]), l, leaves);
+	return (gfn & ~(KHV_PT_FRAMES(l) - 1)) + i * KHV_PT_FRAMES(l);
+}
+
 int khv_pt_init(struct khv_pt *pt, const struct khv_ptfmt *fmt)
 {
 	pt->fmt = fmt;

@@ -114,6 +114,12 @@ bool khv_pt_range(struct khv_pt *pt, gfn_t start, gfn_t end, enum khv_pt_op op,
 /* After the flush that @gather asks for. */
 void khv_pt_gather_free(struct khv_pt_gather *gather);
 
+/*
+ * Add the leaves of some frames from @gfn on to @leaves, by level from 1 on. Returns the
+ * first frame after these, at most KHV_PT_END. Start at 0 to count all.
+ */
+gfn_t khv_pt_count(const struct khv_pt *pt, gfn_t gfn, u64 leaves[KHV_PT_MAX_LEAF_LEVEL]);
+
 /* The leaf that maps @gfn and its level, or 0. */
 u64 khv_pt_lookup(struct khv_pt *pt, gfn_t gfn, int *level);
 

@@ -14,6 +14,7 @@
 
 #include "mmu/mmu.h"
 #include "svm/svm.h"
+#include "trace.h"
 #include "vm/vm.h"
 #include "x86/regs_inline.h"
 
@@ -247,6 +248,23 @@ static int entry_failed(struct svm_vcpu *svm, int r)
 	return r;
 }
 
+static __always_inline void count_exit(struct khv_vcpu *vcpu)
+{
+	u32 code = to_svm(vcpu)->vmcb->exitcode;
+	unsigned int kind = KHV_EXIT_OTHER;
+
+	if (likely(code < SVM_EXIT_KINDS))
+		kind = khv_svm_exit_kind[code];
+	else if (code == SVM_EXIT_NPF)
+		kind = KHV_EXIT_NESTED_FAULT;
+	else if (code == (u32)SVM_EXIT_ERR)
+		kind = KHV_EXIT_ENTRY_FAILED;
+	vcpu->stats.exits++;
+	vcpu->stats.exit[kind]++;
+	if (trace_khv_exit_enabled())
+		khv_svm_trace_exit(vcpu, kind);
+}
+
 static int svm_run(struct khv_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -263,7 +281,7 @@ static int svm_run(struct khv_vcpu *vcpu)
 		return entry_failed(svm, -EIO);
 	khv_svm_fetch_regs(vcpu);
 	vmcb->eventinj = 0;
-	vcpu->exits++;
+	count_exit(vcpu);
 	if (unlikely(svm->drs_open))
 		khv_svm_close_drs(vcpu);
 	if (unlikely(svm_entry_failed(svm)))

@@ -195,6 +195,12 @@ void khv_svm_note_progress(struct khv_vcpu *vcpu, bool trap);
 int khv_svm_exit_fast(struct khv_vcpu *vcpu);
 int khv_svm_handle_exit(struct khv_vcpu *vcpu);
 
+/* reason.c: exit codes below SVM_EXIT_KINDS as enum khv_exit. */
+#define SVM_EXIT_KINDS	(SVM_EXIT_INVPCID + 1)
+extern const u8 khv_svm_exit_kind[SVM_EXIT_KINDS];
+/* khv_exit's tracepoint, when it is on. Region open. */
+void khv_svm_trace_exit(struct khv_vcpu *vcpu, unsigned int kind);
+
 /* dump.c */
 void khv_svm_dump(struct khv_vcpu *vcpu);
 

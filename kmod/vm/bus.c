@@ -12,6 +12,7 @@
 #include <linux/srcu.h>
 
 #include "irqchip/irqchip.h"
+#include "trace.h"
 #include "vm/bus.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
@@ -133,7 +134,21 @@ static struct khv_io_dev *find(struct khv_vm *vm, enum khv_bus_id bus, u64 addr,
 	return NULL;
 }
 
-int khv_bus_read(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, void *val)
+/* A device has answered. */
+static void trace_access(struct khv_vcpu *vcpu, enum khv_bus_id bus, bool write, u64 addr,
+			 int len, const void *val)
+{
+	u64 data = 0;
+
+	if (bus == KHV_BUS_MMIO) {
+		trace_khv_mmio(vcpu->id, write, addr, len, val, true);
+	} else if (trace_khv_pio_enabled()) {
+		memcpy(&data, val, min_t(int, len, sizeof(data)));
+		trace_khv_pio(vcpu->id, write, addr, len, 1, data, true);
+	}
+}
+
+static int bus_read(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, void *val)
 {
 	struct khv_io_dev *dev;
 
@@ -143,7 +158,17 @@ int khv_bus_read(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, 
 	return dev ? dev->ops->read(vcpu, dev, addr, len, val) : -EOPNOTSUPP;
 }
 
-int khv_bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, const void *val)
+int khv_bus_read(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, void *val)
+{
+	int r = bus_read(vcpu, bus, addr, len, val);
+
+	if (!r)
+		trace_access(vcpu, bus, false, addr, len, val);
+	return r;
+}
+
+static int bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len,
+		     const void *val)
 {
 	struct khv_io_dev *dev;
 
@@ -151,4 +176,13 @@ int khv_bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len,
 		return 0;
 	dev = find(vcpu->vm, bus, addr, len);
 	return dev ? dev->ops->write(vcpu, dev, addr, len, val) : -EOPNOTSUPP;
+}
+
+int khv_bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, const void *val)
+{
+	int r = bus_write(vcpu, bus, addr, len, val);
+
+	if (!r)
+		trace_access(vcpu, bus, true, addr, len, val);
+	return r;
 }

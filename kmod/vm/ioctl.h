@@ -101,8 +101,4 @@ long khv_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 /* Pages of a vCPU's mapping: struct kvm_run, then port data. */
 enum khv_vcpu_page { KHV_PAGE_RUN, KHV_PAGE_PIO, KHV_NR_VCPU_PAGES };
 
-/* debugfs: one folder per VM below khv/. Set up by the module's init list. */
-void khv_debugfs_init(void);
-void khv_debugfs_exit(void);
-
 #endif

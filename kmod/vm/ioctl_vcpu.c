@@ -327,6 +327,11 @@ static int set_tsc_khz(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	return !khz || khz == tsc_khz ? 0 : -EINVAL;
 }
 
+static int get_stats_fd(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	return khv_vcpu_stats_fd(vcpu);
+}
+
 static const struct khv_ioctl vcpu_ioctls[] = {
 	{ KVM_GET_REGS, .vcpu = get_regs },
 	{ KVM_SET_REGS, .vcpu = set_regs },
@@ -360,6 +365,7 @@ static const struct khv_ioctl vcpu_ioctls[] = {
 	{ KVM_GET_XCRS, .vcpu = get_xcrs },
 	{ KVM_SET_XCRS, .vcpu = set_xcrs },
 	{ KVM_GET_XSAVE2, KHV_IOC_RAW, .vcpu = get_xsave2 },
+	{ KVM_GET_STATS_FD, .vcpu = get_stats_fd },
 };
 
 /* KVM_RUN is not in the table. */

@@ -18,6 +18,7 @@
 #include "mmu/shadow.h"
 #include "vm/ioctl.h"
 #include "vm/memslot.h"
+#include "vm/stats.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 #include "x86/pvclock.h"
@@ -230,6 +231,11 @@ static int enable_cap(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	return khv_vm_enable_cap(vm, arg->data);
 }
 
+static int get_stats_fd(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_vm_stats_fd(vm);
+}
+
 static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_IRQ_LINE, .vm = irq_line },
 	{ KVM_IRQ_LINE_STATUS, .vm = irq_line_status },
@@ -252,6 +258,7 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_GET_CLOCK, .vm = get_clock },
 	{ KVM_GET_PIT2, .vm = get_pit2 },
 	{ KVM_SET_PIT2, .vm = set_pit2 },
+	{ KVM_GET_STATS_FD, .vm = get_stats_fd },
 	{ KVM_ENABLE_CAP, .vm = enable_cap },
 };
 

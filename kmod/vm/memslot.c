@@ -16,6 +16,7 @@
 
 #include "mmu/dirty.h"
 #include "mmu/shadow.h"
+#include "trace.h"
 #include "vm/hw.h"
 #include "vm/memslot.h"
 #include "vm/vm.h"
@@ -32,6 +33,13 @@ u64 khv_memslots_frames(struct khv_vm *vm)
 	const struct khv_memslots *slots = slots_of(vm);
 
 	return slots ? slots->npages : 0;
+}
+
+unsigned int khv_memslots_count(struct khv_vm *vm)
+{
+	const struct khv_memslots *slots = slots_of(vm);
+
+	return slots ? slots->count : 0;
 }
 
 /* The first slot that ends above @gfn: its index, or count. */
@@ -263,6 +271,8 @@ int khv_memslot_set(struct khv_vm *vm, const struct kvm_userspace_memory_region 
 	ret = slot_put(vm, slots, old, &new);
 unlock:
 	mutex_unlock(&vm->slots_lock);
+	trace_khv_memory_slot(new.id, new.base_gfn, new.npages, new.userspace_addr, new.flags,
+			      ret);
 	return ret;
 }
 

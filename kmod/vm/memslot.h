@@ -50,6 +50,8 @@ void khv_memslots_uninit(struct khv_vm *vm);
 
 /* Under vm->srcu: how many frames have memory. */
 u64 khv_memslots_frames(struct khv_vm *vm);
+/* Under vm->srcu: how many slots there are. */
+unsigned int khv_memslots_count(struct khv_vm *vm);
 /* Under vm->srcu: the slot that holds @gfn, or NULL. */
 const struct khv_memslot *khv_memslot_find(struct khv_vm *vm, gfn_t gfn);
 /* Under vm->slots_lock: the slot of this number, or NULL. */

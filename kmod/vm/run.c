@@ -17,6 +17,7 @@
 #include KHV_ENTRY_HEADER
 
 #include "host/host.h"
+#include "trace.h"
 #include "vm/vm.h"
 #include "x86/regs_inline.h"
 
@@ -108,8 +109,10 @@ static bool interrupt_window_open(struct khv_vcpu *vcpu)
 /* Serve what can be served in place. False when the region must end. */
 static bool serve_requests(struct khv_vcpu *vcpu)
 {
-	if (khv_request_take(vcpu, KHV_REQ_TLB_FLUSH))
+	if (khv_request_take(vcpu, KHV_REQ_TLB_FLUSH)) {
+		vcpu->stats.tlb_flush++;
 		khv_hw->flush_tlb(vcpu);
+	}
 	if (khv_request_take(vcpu, KHV_REQ_APIC_TIMER))
 		khv_lapic_timer_work(vcpu);
 	if (khv_request_take(vcpu, KHV_REQ_EVENT)) {
@@ -143,6 +146,9 @@ static int enter_loop(struct khv_vcpu *vcpu)
 			break;
 		if (READ_ONCE(vcpu->requests) && !serve_requests(vcpu))
 			break;
+		vcpu->stats.entries++;
+		if (trace_khv_entry_enabled())
+			trace_khv_entry(vcpu->id, khv_rip(vcpu));
 		r = khv_hw->run(vcpu);
 	} while (r == RESUME_GUEST);
 	/* What the guest did comes before; khv_vm_flush_tlbs() waits for this. */
@@ -195,15 +201,31 @@ static int sleep_halted(struct khv_vcpu *vcpu)
 	khv_rflags(vcpu);
 	khv_hw->interrupt_shadow(vcpu);
 
+	if (khv_vcpu_has_work(vcpu))
+		return 0;
+	vcpu->stats.halt_wakeup++;
 	if (swait_event_interruptible_exclusive(vcpu->wq, khv_vcpu_has_work(vcpu)))
 		return -EINTR;
 	return 0;
 }
 
+/* The same, seen. */
+static int traced_sleep(struct khv_vcpu *vcpu)
+{
+	u64 since = trace_khv_wake_enabled() ? ktime_get_ns() : 0;
+	int r;
+
+	trace_khv_halt(vcpu->id, vcpu->mp_state);
+	r = sleep_halted(vcpu);
+	if (since)
+		trace_khv_wake(vcpu->id, ktime_get_ns() - since, r);
+	return r;
+}
+
 /* A vCPU that is not runnable waits here. RESUME_GUEST once it is, or -errno. */
 static int wait_runnable(struct khv_vcpu *vcpu)
 {
-	int r = sleep_halted(vcpu);
+	int r = traced_sleep(vcpu);
 
 	if (r)
 		return r;
@@ -383,8 +405,10 @@ static int run_prepared(struct khv_vcpu *vcpu, u64 valid, u64 dirty)
 	if (khv_wants_interrupt_window(vcpu))
 		khv_request(vcpu, KHV_REQ_EVENT);
 	r = run_loop(vcpu);
-	if (r == -EINTR)
+	if (r == -EINTR) {
+		vcpu->stats.signal_exits++;
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
+	}
 	return r;
 }
 

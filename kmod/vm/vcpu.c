@@ -6,7 +6,6 @@
  * Owns the order in which its parts come and go. Running it is run.c's.
  */
 #include <linux/anon_inodes.h>
-#include <linux/debugfs.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -178,14 +177,6 @@ static struct khv_vcpu *create(struct khv_vm *vm, int id)
 	return vcpu;
 }
 
-static void create_debugfs(struct khv_vcpu *vcpu)
-{
-	char name[24];
-
-	snprintf(name, sizeof(name), "vcpu%d-exits", vcpu->id);
-	debugfs_create_u64(name, 0444, vcpu->vm->debugfs, &vcpu->exits);
-}
-
 static int check_id(struct khv_vm *vm, unsigned long id)
 {
 	struct khv_vcpu *other;
@@ -235,7 +226,7 @@ int khv_vcpu_create(struct khv_vm *vm, unsigned long id)
 	vm->vcpus[vcpu->index] = vcpu;
 	/* Pairs with the acquire in khv_vm_vcpu(): who sees the count sees the vCPU whole. */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
-	create_debugfs(vcpu);
+	khv_debugfs_add_vcpu(vcpu);
 	fd_install(fd, file);
 	return fd;
 

@@ -18,6 +18,7 @@
 
 #include "mmu/shadow.h"
 #include "vm/hw.h"
+#include "vm/stats.h"
 #include "x86/event.h"
 #include "x86/cpuid.h"
 #include "x86/debug.h"
@@ -103,7 +104,7 @@ struct khv_vcpu {
 	 */
 	int (*complete_user)(struct khv_vcpu *vcpu);
 
-	u64 exits;			/* VM exits so far */
+	struct khv_vcpu_stats stats;	/* vm/stats.h */
 
 	void *hw;			/* the vendor's part, owned by vmx/ or svm/ */
 };

@@ -6,7 +6,7 @@
  * memslot.c's, bus.c's, mmu/'s, irqchip/'s, x86/pvclock.c's and the vendor's.
  */
 #include <linux/anon_inodes.h>
-#include <linux/debugfs.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -19,6 +19,7 @@
 #include "vm/hw.h"
 #include "vm/ioctl.h"
 #include "vm/memslot.h"
+#include "vm/stats.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 #include "x86/pvclock.h"
@@ -26,28 +27,6 @@
 LIST_HEAD(khv_vms);
 /* Guards khv_vms only; taken with no other lock of ours held. */
 DEFINE_MUTEX(khv_vms_lock);
-
-static struct dentry *debugfs_root;
-static atomic_t vm_serial = ATOMIC_INIT(0);
-
-void khv_debugfs_init(void)
-{
-	debugfs_root = debugfs_create_dir(KBUILD_MODNAME, NULL);
-}
-
-void khv_debugfs_exit(void)
-{
-	debugfs_remove_recursive(debugfs_root);
-}
-
-static void create_debugfs(struct khv_vm *vm)
-{
-	char name[32];
-
-	snprintf(name, sizeof(name), "%d-%u", task_tgid_nr(current),
-		 (unsigned int)atomic_inc_return(&vm_serial));
-	vm->debugfs = debugfs_create_dir(name, debugfs_root);
-}
 
 struct khv_vm *khv_vm_create(void)
 {
@@ -76,7 +55,6 @@ struct khv_vm *khv_vm_create(void)
 	if (err)
 		goto err_mmu;
 
-	create_debugfs(vm);
 	mutex_lock(&khv_vms_lock);
 	list_add_tail(&vm->node, &khv_vms);
 	mutex_unlock(&khv_vms_lock);
@@ -105,7 +83,7 @@ static void destroy(struct khv_vm *vm)
 	mutex_lock(&khv_vms_lock);
 	list_del(&vm->node);
 	mutex_unlock(&khv_vms_lock);
-	debugfs_remove_recursive(vm->debugfs);
+	khv_debugfs_remove_vm(vm);
 
 	khv_irqchip_destroy(vm);
 	khv_mmu_vm_uninit(vm);
@@ -148,15 +126,27 @@ static const struct file_operations vm_fops = {
 int khv_vm_create_fd(unsigned long type)
 {
 	struct khv_vm *vm;
+	struct file *file;
 	int fd;
 
 	if (type)
 		return -EINVAL;
-	vm = khv_vm_create();
-	if (IS_ERR(vm))
-		return PTR_ERR(vm);
-	fd = anon_inode_getfd("khv-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
+		return fd;
+	vm = khv_vm_create();
+	if (IS_ERR(vm)) {
+		put_unused_fd(fd);
+		return PTR_ERR(vm);
+	}
+	file = anon_inode_getfile("khv-vm", &vm_fops, vm, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
 		khv_vm_put(vm);
+		return PTR_ERR(file);
+	}
+	/* Named for the number that the client will know; before it can create vCPUs. */
+	khv_debugfs_add_vm(vm, fd);
+	fd_install(fd, file);
 	return fd;
 }

@@ -68,6 +68,7 @@ struct khv_vm {
 	u32 max_vcpu_id;		/* by KVM_ENABLE_CAP, or 0; under @lock */
 
 	struct dentry *debugfs;
+	atomic64_t tlb_flushes;		/* for vm/stats.c: calls of khv_vm_flush_tlbs() */
 	void *hw;			/* the vendor's part */
 };
 

@@ -14,6 +14,7 @@
 #include <asm/vmx.h>
 
 #include "host/cr4.h"
+#include "trace.h"
 #include "vm/vm.h"
 #include "vmx/vmx.h"
 #include "x86/regs_inline.h"
@@ -313,6 +314,21 @@ static int before_entry(struct khv_vcpu *vcpu)
 	return RESUME_GUEST;
 }
 
+static __always_inline void count_exit(struct khv_vcpu *vcpu)
+{
+	u32 reason = to_vmx(vcpu)->exit.reason;
+	unsigned int kind = KHV_EXIT_OTHER;
+
+	if (likely(reason < VMX_EXIT_KINDS))
+		kind = khv_vmx_exit_kind[reason];
+	else if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY)
+		kind = KHV_EXIT_ENTRY_FAILED;
+	vcpu->stats.exits++;
+	vcpu->stats.exit[kind]++;
+	if (trace_khv_exit_enabled())
+		khv_vmx_trace_exit(vcpu, kind);
+}
+
 static int vmx_run(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -341,9 +357,9 @@ static int vmx_run(struct khv_vcpu *vcpu)
 	vcpu->regs.cr2 = native_read_cr2();
 	vcpu->regs.avail = 0;
 	vmx->cached = 0;
-	vcpu->exits++;
 
 	vmx->exit.reason = khv_vmread(VM_EXIT_REASON);
+	count_exit(vcpu);
 	if (unlikely(vmx->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return entry_failed(vcpu);
 	vmx->vmcs.launched = true;

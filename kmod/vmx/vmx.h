@@ -203,6 +203,12 @@ void khv_vmx_close_window(struct vmx_vcpu *vmx, u32 control);
 int khv_vmx_exit_fast(struct khv_vcpu *vcpu);
 int khv_vmx_handle_exit(struct khv_vcpu *vcpu);
 
+/* reason.c: basic exit reasons below VMX_EXIT_KINDS as enum khv_exit. */
+#define VMX_EXIT_KINDS	(EXIT_REASON_PML_FULL + 1)
+extern const u8 khv_vmx_exit_kind[VMX_EXIT_KINDS];
+/* khv_exit's tracepoint, when it is on. Region open. */
+void khv_vmx_trace_exit(struct khv_vcpu *vcpu, unsigned int kind);
+
 /* dump.c */
 void khv_vmx_dump(struct khv_vcpu *vcpu);
 

@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "trace.h"
 #include "vm/vcpu.h"
 #include "x86/regs_inline.h"
 
@@ -191,6 +192,7 @@ static noinline void emulate_missing(struct khv_vcpu *vcpu)
 	u32 eax, ebx, ecx, edx;
 
 	query_missing(&vcpu->cpuid, gpr[KHV_RAX], gpr[KHV_RCX], &eax, &ebx, &ecx, &edx);
+	trace_khv_cpuid(vcpu->id, gpr[KHV_RAX], gpr[KHV_RCX], eax, ebx, ecx, edx);
 	gpr[KHV_RAX] = eax;
 	gpr[KHV_RBX] = ebx;
 	gpr[KHV_RCX] = ecx;
@@ -206,6 +208,7 @@ void khv_cpuid_emulate(struct khv_vcpu *vcpu)
 		emulate_missing(vcpu);
 		return;
 	}
+	trace_khv_cpuid(vcpu->id, gpr[KHV_RAX], gpr[KHV_RCX], e->eax, e->ebx, e->ecx, e->edx);
 	gpr[KHV_RAX] = e->eax;
 	gpr[KHV_RBX] = e->ebx;
 	gpr[KHV_RCX] = e->ecx;

@@ -20,6 +20,7 @@
 #include "emul/emul.h"
 #include "mmu/shadow.h"
 #include "mmu/walker.h"
+#include "trace.h"
 #include "vm/bus.h"
 #include "vm/memslot.h"
 #include "vm/vcpu.h"
@@ -371,6 +372,7 @@ static int unhandleable(struct khv_vcpu *vcpu)
 	u64 data[3] = { KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES };
 	u8 *bytes = (u8 *)&data[1];
 
+	vcpu->stats.insn_emulation_fail++;
 	if (vcpu->emulate.error)
 		return vcpu->emulate.error;
 	/* A write to its own page tables, which shadow paging wants to see: let it through. */
@@ -396,6 +398,9 @@ static int exit_mmio(struct khv_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int i = e->done;
 
+	vcpu->stats.mmio_exits++;
+	trace_khv_mmio(vcpu->id, e->mmio[i].write, e->mmio[i].gpa, e->mmio[i].len,
+		       e->mmio[i].data, false);
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = e->mmio[i].gpa;
 	run->mmio.len = e->mmio[i].len;
@@ -472,6 +477,7 @@ static int run(struct khv_vcpu *vcpu)
 	e->pos = 0;
 	e->error = 0;
 	e->pio_pending = false;
+	vcpu->stats.insn_emulation++;
 	load_state(vcpu);
 	rflags = em->regs.rflags;
 	rc = khv_emul_decode(em);

@@ -11,6 +11,7 @@
 
 #include "emul/emul.h"
 #include "mmu/mmu.h"
+#include "trace.h"
 #include "vm/bus.h"
 #include "vm/vcpu.h"
 #include "x86/emulate.h"
@@ -36,7 +37,15 @@ void khv_emulate_port_exit(struct khv_vcpu *vcpu)
 {
 	const struct khv_emulate *e = &vcpu->emulate;
 	struct kvm_run *run = vcpu->run;
+	u64 data = 0;
 
+	if (trace_khv_pio_enabled()) {
+		if (!e->pio_in)
+			memcpy(&data, vcpu->pio_data, e->pio_size);
+		trace_khv_pio(vcpu->id, !e->pio_in, e->pio_port, e->pio_size, e->pio_count, data,
+			      false);
+	}
+	vcpu->stats.io_exits++;
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = e->pio_in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	run->io.size = e->pio_size;
@@ -155,6 +164,8 @@ int khv_emulate_pio(struct khv_vcpu *vcpu, u16 port, unsigned int size, bool in)
 		return RESUME_GUEST;
 	}
 	start(vcpu, port, size, 1, in);
+	if (!in)
+		memcpy(vcpu->pio_data, &val, size);
 	khv_emulate_port_exit(vcpu);
 	if (in) {
 		e->rip = khv_rip(vcpu);
@@ -162,7 +173,6 @@ int khv_emulate_pio(struct khv_vcpu *vcpu, u16 port, unsigned int size, bool in)
 		return EXIT_TO_USER;
 	}
 	e->pio_pending = false;
-	memcpy(vcpu->pio_data, &val, size);
 	khv_skip_insn(vcpu);
 	return EXIT_TO_USER;
 }

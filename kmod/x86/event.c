@@ -6,6 +6,7 @@
  * then NMI, then external interrupts ("SDM, Priority Among Concurrent Events").
  */
 #include "irqchip/irqchip.h"
+#include "trace.h"
 #include "vm/vm.h"
 #include "x86/event.h"
 #include "x86/regs_inline.h"
@@ -129,6 +130,14 @@ static void apply_payload(struct khv_vcpu *vcpu)
 	}
 }
 
+static void hand_over(struct khv_vcpu *vcpu, bool again)
+{
+	const struct khv_event *e = &vcpu->events.active;
+
+	trace_khv_inject(vcpu->id, e->kind, e->vector, e->has_error, e->error_code, again);
+	khv_hw->inject(vcpu, e);
+}
+
 /*
  * Hand @e over. It stays active until an entry has taken it: should none come,
  * because the region ends first, it is handed over again.
@@ -136,7 +145,7 @@ static void apply_payload(struct khv_vcpu *vcpu)
 static void activate(struct khv_vcpu *vcpu, struct khv_event e)
 {
 	vcpu->events.active = e;
-	khv_hw->inject(vcpu, &vcpu->events.active);
+	hand_over(vcpu, false);
 }
 
 static void deliver_exception(struct khv_vcpu *vcpu)
@@ -150,6 +159,7 @@ static void deliver_exception(struct khv_vcpu *vcpu)
 	/* RIP is still at INT3, and its handler returns to what follows. */
 	if (unlikely(e->insn_len))
 		khv_set_rip(vcpu, khv_rip(vcpu) + e->insn_len);
+	vcpu->stats.exception_injections++;
 	activate(vcpu, *e);
 	e->kind = KHV_EVENT_NONE;
 }
@@ -204,14 +214,17 @@ static void inject_asynchronous(struct khv_vcpu *vcpu)
 
 	if (ev->nmi_pending && !khv_hw->nmi_blocked(vcpu) && !khv_hw->interrupt_shadow(vcpu)) {
 		ev->nmi_pending--;
+		vcpu->stats.nmi_injections++;
 		activate(vcpu, (struct khv_event){ .kind = KHV_EVENT_NMI, .vector = 2 });
 		return;
 	}
 	if (!khv_interrupt_pending(vcpu) || !khv_interrupt_allowed(vcpu))
 		return;
 	vector = take_interrupt(vcpu);
-	if (vector >= 0)
-		activate(vcpu, (struct khv_event){ .kind = KHV_EVENT_INTERRUPT, .vector = vector });
+	if (vector < 0)
+		return;
+	vcpu->stats.irq_injections++;
+	activate(vcpu, (struct khv_event){ .kind = KHV_EVENT_INTERRUPT, .vector = vector });
 }
 
 bool khv_wants_interrupt_window(struct khv_vcpu *vcpu)
@@ -233,7 +246,7 @@ void khv_events_inject(struct khv_vcpu *vcpu)
 
 	collect_nmis(vcpu);
 	if (ev->active.kind != KHV_EVENT_NONE && ev->exception.kind == KHV_EVENT_NONE)
-		khv_hw->inject(vcpu, &ev->active);
+		hand_over(vcpu, true);
 	else if (ev->exception.kind != KHV_EVENT_NONE)
 		deliver_exception(vcpu);
 	else if (likely(!(vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ)))

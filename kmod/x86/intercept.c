@@ -10,6 +10,7 @@
 #include <asm/trapnr.h>
 
 #include "mmu/shadow.h"
+#include "trace.h"
 #include "vm/vm.h"
 #include "x86/emulate.h"
 #include "x86/intercept.h"
@@ -139,12 +140,18 @@ int khv_intercept_xsetbv(struct khv_vcpu *vcpu)
 
 int khv_intercept_hypercall(struct khv_vcpu *vcpu)
 {
+	const u64 *gpr = vcpu->regs.gpr;
+
+	vcpu->stats.hypercalls++;
+	trace_khv_hypercall(vcpu->id, gpr[KHV_RAX], gpr[KHV_RBX], gpr[KHV_RCX], gpr[KHV_RDX],
+			    gpr[KHV_RSI]);
 	vcpu->regs.gpr[KHV_RAX] = khv_hw->get_cpl(vcpu) ? -(u64)KVM_EPERM : -(u64)KVM_ENOSYS;
 	return khv_intercept_done(vcpu, 0);
 }
 
 int khv_intercept_hlt(struct khv_vcpu *vcpu)
 {
+	vcpu->stats.halt_exits++;
 	khv_skip_insn(vcpu);
 	if (vcpu->lapic) {
 		vcpu->mp_state = KVM_MP_STATE_HALTED;

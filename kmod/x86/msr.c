@@ -17,6 +17,7 @@
 #include <linux/stddef.h>
 
 #include "irqchip/irqchip.h"
+#include "trace.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 #include "x86/mtrr.h"
@@ -555,9 +556,11 @@ int khv_msr_emulate_read(struct khv_vcpu *vcpu)
 	u64 data;
 
 	if (khv_msr_read(vcpu, gpr[KHV_RCX], &data, false)) {
+		trace_khv_msr(vcpu->id, false, gpr[KHV_RCX], 0, true);
 		khv_queue_gp(vcpu);
 		return RESUME_GUEST;
 	}
+	trace_khv_msr(vcpu->id, false, gpr[KHV_RCX], data, false);
 	gpr[KHV_RAX] = lower_32_bits(data);
 	gpr[KHV_RDX] = upper_32_bits(data);
 	khv_skip_insn(vcpu);
@@ -568,8 +571,10 @@ int khv_msr_emulate_write(struct khv_vcpu *vcpu)
 {
 	u64 *gpr = vcpu->regs.gpr;
 	u64 data = (u32)gpr[KHV_RAX] | gpr[KHV_RDX] << 32;
+	int r = khv_msr_write(vcpu, gpr[KHV_RCX], data, false);
 
-	if (khv_msr_write(vcpu, gpr[KHV_RCX], data, false))
+	trace_khv_msr(vcpu->id, true, gpr[KHV_RCX], data, r);
+	if (r)
 		khv_queue_gp(vcpu);
 	else
 		khv_skip_insn(vcpu);

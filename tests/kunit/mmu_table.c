@@ -77,6 +77,22 @@ static void expect_none(struct kunit *test, struct khv_pt *pt, gfn_t gfn)
 	KUNIT_EXPECT_EQ(test, khv_pt_lookup(pt, gfn, &level), 0ULL);
 }
 
+static void expect_leaves(struct kunit *test, const struct khv_pt *pt, u64 small, u64 large,
+			  u64 huge)
+{
+	u64 leaves[KHV_PT_MAX_LEAF_LEVEL] = { 0 };
+	gfn_t gfn = 0, next;
+
+	for (; gfn < KHV_PT_END; gfn = next) {
+		next = khv_pt_count(pt, gfn, leaves);
+		KUNIT_ASSERT_GT(test, next, gfn);
+	}
+	KUNIT_EXPECT_EQ(test, gfn, KHV_PT_END);
+	KUNIT_EXPECT_EQ(test, leaves[0], small);
+	KUNIT_EXPECT_EQ(test, leaves[1], large);
+	KUNIT_EXPECT_EQ(test, leaves[2], huge);
+}
+
 static void test_levels(struct kunit *test)
 {
 	struct khv_pt_gather g = KHV_PT_GATHER_INIT(g);
@@ -88,6 +104,7 @@ static void test_levels(struct kunit *test)
 	insert(test, &pt, 3 * FRAMES_2M, 7 * FRAMES_2M, 2, RX | 0x70, &g);
 	KUNIT_EXPECT_EQ(test, pt.pages, 4L);
 	insert(test, &pt, 9 * FRAMES_1G, 2 * FRAMES_1G, 3, RW, &g);
+	expect_leaves(test, &pt, 1, 1, 1);
 	KUNIT_EXPECT_EQ(test, pt.pages, 4L);
 	KUNIT_EXPECT_FALSE(test, g.flush);
 

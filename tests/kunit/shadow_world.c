@@ -319,6 +319,10 @@ static void load_root(struct world *w, struct khv_vcpu *vcpu)
 		w->trouble = "no root";
 }
 
+void khv_mmu_note_fault(struct khv_vcpu *vcpu, u64 addr, u32 access, int result)
+{
+}
+
 static void take_requests(struct world *w)
 {
 	unsigned int i;
@@ -345,7 +349,7 @@ struct outcome world_access(struct world *w, unsigned int n, u64 va, u32 access,
 		take_requests(w);
 		if (translate(cpu, va, access, ac, &pa, &error))
 			return (struct outcome) { WENT_THROUGH, gpa_of(w, pa), 0 };
-		vcpu->exits++;
+		vcpu->stats.exits++;
 		r = khv_shadow_fault(vcpu, va, error, &gpa);
 		if (r < 0)
 			return (struct outcome) { FAILED, 0, -r };
