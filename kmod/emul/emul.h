@@ -271,6 +271,7 @@ struct khv_emul_insn {
  * @bytes: instruction bytes; the caller may supply the first @avail of them
  * @avail: valid bytes in @bytes; 0 lets the decoder fetch all
  * @yield: set by callbacks: stop a REP instruction after this iteration
+ * @trap: with KHV_EMUL_RESTART: an iteration is complete that RFLAGS.TF has trap
  * @exc: valid after KHV_EMUL_FAULT
  * @insn: valid after khv_emul_decode()
  * @segs: segment registers seen so far, as @segs_valid tells
@@ -289,6 +290,7 @@ struct khv_emul {
 	u8 bytes[KHV_EMUL_MAX_INSN];
 	u8 avail;
 	bool yield;
+	bool trap;
 	struct khv_emul_exception exc;
 
 	/* private to the emulator, except for reading */
@@ -325,7 +327,8 @@ int khv_emul_decode(struct khv_emul *em);
  *
  * Registers are committed to @em->regs only when the instruction, or an
  * iteration of it, is complete and its memory has been written. Single-step
- * traps and interrupt shadows are the caller's.
+ * traps and interrupt shadows are the caller's; with RFLAGS.TF set, a REP
+ * instruction ends after each iteration, as KHV_EMUL_RESTART and @em->trap say.
  *
  * Return: enum khv_emul_result
  */

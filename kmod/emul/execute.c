@@ -432,6 +432,7 @@ int khv_emul_execute(struct khv_emul *em)
 	int rc;
 
 	em->yield = false;
+	em->trap = false;
 	em->next = em->regs;
 	if (em->insn.flags & KHV_F_STRING)
 		return khv_emul_string(em);

@@ -336,7 +336,7 @@ static const struct khv_emul_opcode scan_bd[4] = {
 };
 
 static const struct khv_emul_opcode movnti[4] = {
-	ENTRY(MOV, E, G, WO | KHV_F_MEM), INVALID, INVALID, INVALID,
+	ENTRY(MOV, E, G, WO | KHV_F_MEM | KHV_F_SIZE48), INVALID, INVALID, INVALID,
 };
 
 const struct khv_emul_opcode khv_emul_map_0f[256] = {

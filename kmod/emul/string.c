@@ -127,12 +127,13 @@ int khv_emul_string(struct khv_emul *em)
 {
 	const struct khv_emul_insn *d = &em->insn;
 	u64 left = d->rep ? khv_emul_string_index(em, KHV_EMUL_RCX) : 1;
+	bool trap = em->regs.rflags & X86_EFLAGS_TF;
 	u32 total = 0, done;
 	int rc;
 
 	while (left) {
 		done = 0;
-		rc = step(em, min_t(u64, left, KHV_EMUL_MAX_REP), &done);
+		rc = step(em, trap ? 1 : min_t(u64, left, KHV_EMUL_MAX_REP), &done);
 		if (rc)
 			return rc;
 		left -= done;
@@ -142,10 +143,12 @@ int khv_emul_string(struct khv_emul *em)
 		khv_emul_set_reg(em, KHV_EMUL_RCX, d->adsize, left);
 		if (!left || comparison_ends(em))
 			break;
-		/* As after an interrupt between iterations: RIP stays, flags too. */
-		em->next.rflags = em->regs.rflags;
+		/* RIP stays; so do the flags, unless a trap's handler is to see them. */
+		if (!trap)
+			em->next.rflags = em->regs.rflags;
 		em->regs = em->next;
-		if (em->yield || total >= KHV_EMUL_MAX_REP)
+		em->trap = trap;
+		if (trap || em->yield || total >= KHV_EMUL_MAX_REP)
 			return KHV_EMUL_RESTART;
 	}
 	return complete(em);

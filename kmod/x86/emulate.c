@@ -496,7 +496,7 @@ static int run(struct khv_vcpu *vcpu)
 		queue_exception(vcpu);
 		return RESUME_GUEST;
 	default: /* RESTART: the guest comes back by itself */
-		return tell_client(vcpu);
+		return em->trap ? retire(vcpu, rflags) : tell_client(vcpu);
 	}
 }
 

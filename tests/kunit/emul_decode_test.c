@@ -38,6 +38,7 @@ static const struct encoding encodings[] = {
 	{ REAL, 4, KHV_OP_MOV, 4, { 0x66, 0xa1, 1, 2 } },
 	{ REAL, 4, KHV_OP_MOV, 2, { 0xc7, 0x07, 1, 2 } },
 	{ LONG, 4, KHV_OP_MOV, 8, { 0x48, 0x0f, 0xc3, 0x03 } },
+	{ REAL, 3, KHV_OP_MOV, 4, { 0x0f, 0xc3, 0x07 } },
 	/* ModRM, SIB, displacements */
 	{ LONG, 3, KHV_OP_MOV, 4, { 0x8b, 0x43, 0x10 } },
 	{ LONG, 6, KHV_OP_MOV, 4, { 0x8b, 0x83, 1, 2, 3, 4 } },

@@ -77,6 +77,26 @@ static void emul_string_down(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->mem[0x10000 - 17], 0);
 }
 
+/* With TF set a trap follows each iteration, with the flags that it left. */
+static void emul_rep_trap(struct kunit *test)
+{
+	struct emul_world *w = string_world(test, 3);
+
+	w->em.regs.rflags |= X86_EFLAGS_TF | X86_EFLAGS_ZF | X86_EFLAGS_CF;
+	w->mem[0x10000] = w->mem[0x2000] + 1;
+	w->mem[0x10001] = w->mem[0x2001];
+	WORLD_CODE_BYTES(w, 0xf2, 0xa6);	/* REPNE CMPSB */
+	KUNIT_EXPECT_EQ(test, world_step(w), KHV_EMUL_RESTART);
+	KUNIT_EXPECT_TRUE(test, w->em.trap);
+	KUNIT_EXPECT_EQ(test, w->em.regs.gpr[RCX], 2ULL);
+	KUNIT_EXPECT_EQ(test, w->em.regs.rip, (u64)WORLD_CODE);
+	KUNIT_EXPECT_EQ(test, w->em.regs.rflags & X86_EFLAGS_ZF, 0ULL);
+	KUNIT_EXPECT_EQ(test, world_step(w), KHV_EMUL_OK);
+	KUNIT_EXPECT_FALSE(test, w->em.trap);
+	KUNIT_EXPECT_EQ(test, w->em.regs.gpr[RCX], 1ULL);
+	KUNIT_EXPECT_EQ(test, w->em.regs.rip, WORLD_CODE + 2ULL);
+}
+
 /* 16-bit addresses wrap within the segment and keep the upper halves. */
 static void emul_string_wrap(struct kunit *test)
 {
@@ -297,6 +317,7 @@ static void emul_io_permission(struct kunit *test)
 static struct kunit_case emul_string_cases[] = {
 	KUNIT_CASE(emul_rep_movs),
 	KUNIT_CASE(emul_rep_zero),
+	KUNIT_CASE(emul_rep_trap),
 	KUNIT_CASE(emul_string_down),
 	KUNIT_CASE(emul_string_wrap),
 	KUNIT_CASE(emul_rep_fault),
