@@ -14,6 +14,7 @@
 #include "irqchip/irqchip.h"
 #include "trace.h"
 #include "vm/bus.h"
+#include "vm/coalesced.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -175,7 +176,9 @@ static int bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int l
 	if (bus == KHV_BUS_MMIO && vcpu->lapic && !khv_lapic_mmio_write(vcpu, addr, len, val))
 		return 0;
 	dev = find(vcpu->vm, bus, addr, len);
-	return dev ? dev->ops->write(vcpu, dev, addr, len, val) : -EOPNOTSUPP;
+	if (dev && !dev->ops->write(vcpu, dev, addr, len, val))
+		return 0;
+	return khv_coalesced_write(vcpu->vm, bus, addr, len, val) ? 0 : -EOPNOTSUPP;
 }
 
 int khv_bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, const void *val)

@@ -41,7 +41,7 @@ void khv_bus_uninit(struct khv_vm *vm);
 
 /*
  * Under vm->srcu: 0 when a device took it, else -EOPNOTSUPP. The vCPU's local APIC
- * page is tried first on the memory bus.
+ * page is tried first on the memory bus, coalesced.c's ring last for writes.
  */
 int khv_bus_read(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, void *val);
 int khv_bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int len, const void *val);

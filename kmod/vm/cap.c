@@ -94,6 +94,9 @@ static const struct {
 	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
 	{ KVM_CAP_SET_GUEST_DEBUG2, KHV_GUESTDBG_VALID },
 	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
+	/* Which page of a vCPU's mapping it is. */
+	{ KVM_CAP_COALESCED_MMIO, KHV_PAGE_COALESCED },
+	{ KVM_CAP_COALESCED_PIO, 1 },
 	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
 };
 

@@ -98,7 +98,12 @@ long khv_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long khv_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long khv_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
-/* Pages of a vCPU's mapping: struct kvm_run, then port data. */
-enum khv_vcpu_page { KHV_PAGE_RUN, KHV_PAGE_PIO, KHV_NR_VCPU_PAGES };
+/* Pages of a vCPU's mapping: struct kvm_run, port data, and the VM's ring of coalesced writes. */
+enum khv_vcpu_page {
+	KHV_PAGE_RUN,
+	KHV_PAGE_PIO		= KVM_PIO_PAGE_OFFSET,
+	KHV_PAGE_COALESCED	= KVM_COALESCED_MMIO_PAGE_OFFSET,
+	KHV_NR_VCPU_PAGES
+};
 
 #endif

@@ -60,6 +60,16 @@ static int clear_dirty_log(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	return khv_dirty_clear(vm, arg->data);
 }
 
+static int register_coalesced(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_coalesced_register(vm, arg->data);
+}
+
+static int unregister_coalesced(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_coalesced_unregister(vm, arg->data);
+}
+
 /* Intel processors without unrestricted guest needed three pages; ours keeps the number only. */
 static int set_tss_addr(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
@@ -251,6 +261,8 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_CREATE_IRQCHIP, .vm = create_irqchip },
 	{ KVM_GET_IRQCHIP, .vm = get_irqchip },
 	{ KVM_SET_IRQCHIP, .vm = set_irqchip },
+	{ KVM_REGISTER_COALESCED_MMIO, .vm = register_coalesced },
+	{ KVM_UNREGISTER_COALESCED_MMIO, .vm = unregister_coalesced },
 	{ KVM_SET_GSI_ROUTING, .vm = set_gsi_routing },
 	{ KVM_CREATE_PIT2, .vm = create_pit2 },
 	{ KVM_SET_BOOT_CPU_ID, .vm = set_boot_cpu_id },

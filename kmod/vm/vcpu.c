@@ -39,6 +39,9 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 	case KHV_PAGE_PIO:
 		va = vcpu->pio_data;
 		break;
+	case KHV_PAGE_COALESCED:
+		va = vcpu->vm->coalesced.ring;
+		break;
 	default:
 		return VM_FAULT_SIGBUS;
 	}

@@ -48,9 +48,12 @@ struct khv_vm *khv_vm_create(void)
 		goto err_mm;
 	khv_irqchip_init(vm);
 	khv_vm_clock_init(vm);
-	err = khv_mmu_vm_init(vm);
+	err = khv_coalesced_init(vm);
 	if (err)
 		goto err_srcu;
+	err = khv_mmu_vm_init(vm);
+	if (err)
+		goto err_coalesced;
 	err = khv_hw->vm_create(vm);
 	if (err)
 		goto err_mmu;
@@ -62,6 +65,8 @@ struct khv_vm *khv_vm_create(void)
 
 err_mmu:
 	khv_mmu_vm_uninit(vm);
+err_coalesced:
+	khv_coalesced_uninit(vm);
 err_srcu:
 	cleanup_srcu_struct(&vm->srcu);
 err_mm:
@@ -89,6 +94,7 @@ static void destroy(struct khv_vm *vm)
 	khv_mmu_vm_uninit(vm);
 	for (i = vm->nr_vcpus - 1; i >= 0; i--)
 		khv_vcpu_destroy(vm->vcpus[i]);
+	khv_coalesced_uninit(vm);
 	khv_bus_uninit(vm);
 	khv_memslots_uninit(vm);
 	khv_hw->vm_destroy(vm);

@@ -16,6 +16,7 @@
 #include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
 #include "vm/bus.h"
+#include "vm/coalesced.h"
 #include "vm/memslot.h"
 #include "x86/pvclock.h"
 
@@ -56,6 +57,7 @@ struct khv_vm {
 	struct khv_memslots __rcu *slots;
 	u32 dirty_manual;		/* KVM_DIRTY_LOG_*, under @slots_lock */
 	struct khv_bus __rcu *buses[KHV_NR_BUSES];
+	struct khv_coalesced coalesced;	/* vm/coalesced.h */
 	struct khv_mmu mmu;		/* mmu/mmu.h */
 	struct khv_irqchip irq;		/* irqchip/irqchip.h */
 	struct khv_vm_clock clock;	/* x86/pvclock.h */

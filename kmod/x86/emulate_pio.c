@@ -87,15 +87,14 @@ int khv_emulate_port_out(struct khv_emul *em, u16 port, u32 size, const void *bu
 	struct khv_vcpu *vcpu = khv_emulate_vcpu(em);
 	u32 i;
 
-	for (i = 0; i < count; i++) {
-		if (khv_bus_write(vcpu, KHV_BUS_PIO, port, size, buf + i * size) && !i)
+	for (i = 0; i < count; i++)
+		if (khv_bus_write(vcpu, KHV_BUS_PIO, port, size, buf + i * size))
 			goto client;
-	}
 	return KHV_EMUL_OK;
 client:
-	if (buf != vcpu->pio_data)
-		memcpy(vcpu->pio_data, buf, size * count);
-	start(vcpu, port, size, count, false);
+	/* The rest: a ring of coalesced writes can be full in the middle. */
+	memmove(vcpu->pio_data, buf + i * size, size * (count - i));
+	start(vcpu, port, size, count - i, false);
 	em->yield = true;
 	return KHV_EMUL_OK;
 }
