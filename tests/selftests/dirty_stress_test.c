@@ -25,6 +25,7 @@
 #define LOG	KVM_MEM_LOG_DIRTY_PAGES
 #define CPUS	2
 #define WRITES	15000UL
+#define ROUNDS	40	/* at least */
 /* Nobody writes to some of the pages. */
 #define WRITTEN(page)	((page) % 10 != 7)
 
@@ -47,18 +48,20 @@ static uint64_t next_random(uint64_t *state)
 	return *state;
 }
 
-static inline __attribute__((always_inline)) void write_randomly(uint64_t seed)
-{
-	uint64_t state = seed, page, i;
+static volatile bool enough;
 
-	for (i = 0; i < WRITES; i++) {
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
-		page = (state >> 8) % PAGES;
-		if (WRITTEN(page))
-			*(volatile uint64_t *)(BASE + page * PAGE_SIZE + (state >> 40) % 512 * 8) =
-				state;
+/* The same pages in each pass, with other values. */
+static void write_randomly(uint64_t seed)
+{
+	uint64_t state, page, i, pass;
+
+	for (pass = 0; !pass || !enough; pass++) {
+		for (i = 0, state = seed; i < WRITES; i++) {
+			page = (next_random(&state) >> 8) % PAGES;
+			if (WRITTEN(page))
+				*(volatile uint64_t *)(BASE + page * PAGE_SIZE +
+						       (state >> 40) % 512 * 8) = state + pass;
+		}
 	}
 }
 
@@ -204,6 +207,8 @@ static void migrate(unsigned int flags)
 	while (atomic_load(&running)) {
 		collect(flags, true);
 		disturb(flags, rounds++);
+		if (rounds == ROUNDS)
+			*GUEST_VAR(vm, enough) = true;
 	}
 	for (i = 0; i < CPUS; i++)
 		pthread_join(threads[i], NULL);
