@@ -626,7 +626,7 @@ void khv_lapic_reset(struct khv_vcpu *vcpu, bool init)
 	WRITE_ONCE(apic->mode, mode_of(vcpu->msrs.apic_base));
 	reset_regs(apic);
 	/* KVM's guests find LINT0 of the boot processor as firmware leaves it: virtual wire. */
-	if (bsp && !init)
+	if (bsp && !init && khv_quirk(vcpu->vm, KVM_X86_QUIRK_LINT0_REENABLED))
 		khv_lapic_put_reg(apic, APIC_LVT0, APIC_DM_EXTINT);
 }
 

@@ -4,8 +4,8 @@
  * maps that say which MSRs and ports the guest reaches without an exit.
  *
  * What VMLOAD and VMSAVE move the guest has to itself. The maps are the same for
- * every vCPU, so there is one for ports and two for MSRs: with SPEC_CTRL and
- * without.
+ * every vCPU, so there is one for ports and three for MSRs: with SPEC_CTRL and
+ * without, and one for clients that filter.
  */
 #include <linux/bitops.h>
 #include <linux/gfp.h>
@@ -19,7 +19,16 @@
 #define IOPM_SIZE	(3 * PAGE_SIZE)	/* "APM, Volume 2: I/O Permissions Map" */
 #define MSRPM_SIZE	(2 * PAGE_SIZE)	/* "APM, Volume 2: MSR Intercepts" */
 
-static void *iopm, *msrpm[2];
+enum { MAP_ALL, MAP_USUAL, MAP_SPEC_CTRL, NR_MAPS };
+
+static void *iopm, *msrpm[NR_MAPS];
+
+/* What the guest has to itself, as a rule. */
+static const u32 passed[] = {
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_IA32_SPEC_CTRL,
+};
 
 static void pass_through(void *map, u32 msr)
 {
@@ -31,23 +40,18 @@ static void pass_through(void *map, u32 msr)
 	__clear_bit(nr * 2 + 1, map);
 }
 
-static void *msr_map(bool spec_ctrl)
+static void *msr_map(int which)
 {
-	static const u32 both[] = {
-		MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-		MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
-		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-	};
 	void *map = alloc_pages_exact(MSRPM_SIZE, GFP_KERNEL);
 	unsigned int i;
 
 	if (!map)
 		return NULL;
 	memset(map, 0xff, MSRPM_SIZE);
-	for (i = 0; i < ARRAY_SIZE(both); i++)
-		pass_through(map, both[i]);
-	if (spec_ctrl)
-		pass_through(map, MSR_IA32_SPEC_CTRL);
+	for (i = 0; which != MAP_ALL && i < ARRAY_SIZE(passed); i++) {
+		if (passed[i] != MSR_IA32_SPEC_CTRL || which == MAP_SPEC_CTRL)
+			pass_through(map, passed[i]);
+	}
 	return map;
 }
 
@@ -60,10 +64,12 @@ static void free_map(void **map, size_t size)
 
 int khv_svm_maps_create(void)
 {
+	int i;
+
 	iopm = alloc_pages_exact(IOPM_SIZE, GFP_KERNEL);
-	msrpm[0] = msr_map(false);
-	msrpm[1] = msr_map(true);
-	if (!iopm || !msrpm[0] || !msrpm[1]) {
+	for (i = 0; i < NR_MAPS; i++)
+		msrpm[i] = msr_map(i);
+	if (!iopm || !msrpm[MAP_ALL] || !msrpm[MAP_USUAL] || !msrpm[MAP_SPEC_CTRL]) {
 		khv_svm_maps_destroy();
 		return -ENOMEM;
 	}
@@ -73,9 +79,11 @@ int khv_svm_maps_create(void)
 
 void khv_svm_maps_destroy(void)
 {
+	int i;
+
 	free_map(&iopm, IOPM_SIZE);
-	free_map(&msrpm[0], MSRPM_SIZE);
-	free_map(&msrpm[1], MSRPM_SIZE);
+	for (i = 0; i < NR_MAPS; i++)
+		free_map(&msrpm[i], MSRPM_SIZE);
 }
 
 u64 khv_svm_iopm_pa(void)
@@ -83,9 +91,24 @@ u64 khv_svm_iopm_pa(void)
 	return __pa(iopm);
 }
 
-u64 khv_svm_msrpm_pa(bool spec_ctrl)
+/* Does the client object to any of those that usually do not exit? Then all do. */
+static bool filtered(struct khv_vm *vm)
 {
-	return __pa(msrpm[spec_ctrl]);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(passed); i++) {
+		if (!khv_msr_filter_allows(vm, passed[i], KVM_MSR_FILTER_READ) ||
+		    !khv_msr_filter_allows(vm, passed[i], KVM_MSR_FILTER_WRITE))
+			return true;
+	}
+	return false;
+}
+
+u64 khv_svm_msrpm_pa(struct khv_vcpu *vcpu)
+{
+	int map = svm_caps.v_spec_ctrl && khv_has(vcpu, SPEC_CTRL) ? MAP_SPEC_CTRL : MAP_USUAL;
+
+	return __pa(msrpm[filtered(vcpu->vm) ? MAP_ALL : map]);
 }
 
 /* DEBUGCTL of the guest, where the processor does not switch it by itself. */

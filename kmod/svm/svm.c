@@ -299,6 +299,7 @@ static int svm_run(struct khv_vcpu *vcpu)
 
 static void update_guest(struct khv_vcpu *vcpu)
 {
+	u32 disabled = READ_ONCE(vcpu->vm->opts.disabled_exits);
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	/* Instructions that CPUID does not promise must be #UD. */
@@ -307,8 +308,12 @@ static void update_guest(struct khv_vcpu *vcpu)
 		      !(khv_caps.invpcid && khv_has(vcpu, INVPCID)));
 	svm_intercept(svm, KHV_ICPT_EXCEPTION(X86_TRAP_BP),
 		      vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP);
-	svm->vmcb->msrpm_base_pa = khv_svm_msrpm_pa(svm_caps.v_spec_ctrl &&
-						    khv_has(vcpu, SPEC_CTRL));
+	svm_intercept(svm, KHV_ICPT_HLT, !(disabled & KVM_X86_DISABLE_EXITS_HLT));
+	svm_intercept(svm, KHV_ICPT_MONITOR, !(disabled & KVM_X86_DISABLE_EXITS_MWAIT));
+	svm_intercept(svm, KHV_ICPT_MWAIT, !(disabled & KVM_X86_DISABLE_EXITS_MWAIT));
+	svm_intercept(svm, KHV_ICPT_PAUSE, svm_caps.pause_filter &&
+		      !(disabled & KVM_X86_DISABLE_EXITS_PAUSE));
+	svm->vmcb->msrpm_base_pa = khv_svm_msrpm_pa(vcpu);
 	svm_dirty(svm, KHV_CLEAN_MAPS);
 }
 
@@ -334,8 +339,8 @@ static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
 	svm_dirty(to_svm(vcpu), KHV_CLEAN_INTERCEPTS);
 }
 
-/* The VMCB has no place for one. */
-static void clear_pending_db(struct khv_vcpu *vcpu)
+/* The VMCB has no place for either. */
+static void settle(struct khv_vcpu *vcpu)
 {
 }
 
@@ -365,7 +370,7 @@ const struct khv_hw_ops khv_svm_ops = {
 	.get_pdptes = khv_svm_get_pdptes,
 	.load_root = khv_svm_load_root,
 	.set_dr7 = khv_svm_set_dr7,
-	.clear_pending_db = clear_pending_db,
+	.settle = settle,
 	.get_cpl = khv_svm_get_cpl,
 	.interrupt_shadow = khv_svm_interrupt_shadow,
 	.set_interrupt_shadow = khv_svm_set_interrupt_shadow,

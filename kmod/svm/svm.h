@@ -165,8 +165,8 @@ void khv_svm_skip_insn(struct khv_vcpu *vcpu);
 int khv_svm_maps_create(void);
 void khv_svm_maps_destroy(void);
 u64 khv_svm_iopm_pa(void);
-/* @spec_ctrl: the guest reaches SPEC_CTRL without an exit. */
-u64 khv_svm_msrpm_pa(bool spec_ctrl);
+/* The map that suits the guest's CPUID and its client's filter. */
+u64 khv_svm_msrpm_pa(struct khv_vcpu *vcpu);
 void khv_svm_msr_load(struct khv_vcpu *vcpu);
 void khv_svm_msr_put(struct khv_vcpu *vcpu);
 int khv_svm_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data);

@@ -7,6 +7,7 @@
  */
 #include <linux/kvm.h>
 #include <linux/mutex.h>
+#include <linux/sched/stat.h>
 
 #include <asm/cpufeature.h>
 
@@ -36,6 +37,27 @@ static int cap_xsave2(void)
 static int cap_no_real_mode(void)
 {
 	return !khv_caps.unrestricted_guest;
+}
+
+/* Those of KVM's quirks that can be turned off here. */
+#define QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED | \
+		 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+
+/* MWAIT wants an APIC timer that no sleep state stops, and a monitor that works. */
+static int cap_disable_exits(void)
+{
+	int exits = KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_HLT |
+		    KVM_X86_DISABLE_EXITS_CSTATE;
+
+	if (boot_cpu_has(X86_FEATURE_MWAIT) && boot_cpu_has(X86_FEATURE_ARAT) &&
+	    !boot_cpu_has_bug(X86_BUG_MONITOR))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	return exits;
+}
+
+static int cap_steal_time(void)
+{
+	return sched_info_on();
 }
 
 /* A capability that is not listed is 0. */
@@ -87,6 +109,18 @@ static const struct {
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
 	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	{ KVM_CAP_ENABLE_CAP, 1 },
+	{ KVM_CAP_KVMCLOCK_CTRL, 1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
+	{ KVM_CAP_STEAL_TIME, .fn = cap_steal_time },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
+	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
+	{ KVM_CAP_X86_MSR_FILTER, 1 },
+	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
+	{ KVM_CAP_X86_DISABLE_EXITS, .fn = cap_disable_exits },
+	{ KVM_CAP_DISABLE_QUIRKS, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS2, QUIRKS },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
@@ -147,6 +181,54 @@ static int enable_triple_fault_event(struct khv_vm *vm, const u64 *args)
 	return 0;
 }
 
+static int disable_quirks(struct khv_vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->opts.disabled_quirks, args[0]);
+	return 0;
+}
+
+static int disable_quirks2(struct khv_vm *vm, const u64 *args)
+{
+	return args[0] & ~(u64)QUIRKS ? -EINVAL : disable_quirks(vm, args);
+}
+
+/* For good. What this host cannot let guests do goes on to exit, as with KVM. */
+static int disable_exits(struct khv_vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)KVM_X86_DISABLE_VALID_EXITS)
+		return -EINVAL;
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	WRITE_ONCE(vm->opts.disabled_exits,
+		   vm->opts.disabled_exits | (args[0] & cap_disable_exits()));
+	mutex_unlock(&vm->lock);
+	khv_vm_request_all(vm, KHV_REQ_INTERCEPTS);
+	return 0;
+}
+
+static int enable_msr_exits(struct khv_vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
+			     KVM_MSR_EXIT_REASON_FILTER))
+		return -EINVAL;
+	WRITE_ONCE(vm->opts.msr_exits, args[0]);
+	return 0;
+}
+
+static int enable_platform_info(struct khv_vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->opts.platform_info_hidden, !args[0]);
+	return 0;
+}
+
+static int enable_emulation_failure_exits(struct khv_vm *vm, const u64 *args)
+{
+	if (args[0] & ~1ULL)
+		return -EINVAL;
+	WRITE_ONCE(vm->opts.emulation_failure_exits, args[0]);
+	return 0;
+}
+
 /* What a VM must be asked to do. Handlers check all of @args that they use. */
 static const struct {
 	unsigned int cap;
@@ -156,6 +238,12 @@ static const struct {
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty_log },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
+	{ KVM_CAP_X86_USER_SPACE_MSR, enable_msr_exits },
+	{ KVM_CAP_MSR_PLATFORM_INFO, enable_platform_info },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, enable_emulation_failure_exits },
+	{ KVM_CAP_X86_DISABLE_EXITS, disable_exits },
+	{ KVM_CAP_DISABLE_QUIRKS, disable_quirks },
+	{ KVM_CAP_DISABLE_QUIRKS2, disable_quirks2 },
 };
 
 int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap)
@@ -168,4 +256,12 @@ int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap)
 		if (vm_caps[i].cap == cap->cap)
 			return vm_caps[i].enable(vm, cap->args);
 	return -EINVAL;
+}
+
+int khv_vcpu_enable_cap(struct khv_vcpu *vcpu, const struct kvm_enable_cap *cap)
+{
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	vcpu->pv_enforced = cap->args[0];
+	return 0;
 }

@@ -55,7 +55,7 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @load_root: shadow paging: the tables that the hardware walks from the next
  *	entry on. Outside long mode a PAE table below 4 GiB, in it a 4-level one
  * @set_dr7: debug registers changed (vcpu->regs.dr, dr7)
- * @clear_pending_db: no debug exception of the instructions so far is to come
+ * @settle: drop what the last instructions left to come: a debug exception, a halt
  * @get_cpl: current privilege level, 0 to 3
  * @interrupt_shadow: KVM_X86_SHADOW_INT_* now in force
  * @set_interrupt_shadow: likewise
@@ -103,7 +103,7 @@ struct khv_hw_ops {
 	void (*get_pdptes)(struct khv_vcpu *vcpu, u64 pdpte[4]);
 	void (*load_root)(struct khv_vcpu *vcpu, hpa_t root);
 	void (*set_dr7)(struct khv_vcpu *vcpu, u64 dr7);
-	void (*clear_pending_db)(struct khv_vcpu *vcpu);
+	void (*settle)(struct khv_vcpu *vcpu);
 	int (*get_cpl)(struct khv_vcpu *vcpu);
 
 	u32 (*interrupt_shadow)(struct khv_vcpu *vcpu);

@@ -84,6 +84,7 @@ int khv_ioctl_leave(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, int 
 int khv_check_extension(unsigned long cap);
 
 /* KVM_ENABLE_CAP on a VM. 0, or -EINVAL for what cannot be enabled, or not so, or not now. */
+int khv_vcpu_enable_cap(struct khv_vcpu *vcpu, const struct kvm_enable_cap *cap);
 int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap);
 
 /*
@@ -96,6 +97,11 @@ int khv_msr_io(const struct kvm_msrs *header, struct kvm_msrs __user *user, bool
 
 long khv_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long khv_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+#ifdef CONFIG_COMPAT
+long khv_vm_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+#else
+#define khv_vm_compat_ioctl	NULL
+#endif
 long khv_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* Pages of a vCPU's mapping: struct kvm_run, port data, and the VM's ring of coalesced writes. */

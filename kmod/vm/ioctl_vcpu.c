@@ -15,8 +15,6 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include <asm/tsc.h>
-
 #include "irqchip/irqchip.h"
 #include "mmu/walker.h"
 #include "vm/ioctl.h"
@@ -316,15 +314,61 @@ static int set_signal_mask(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 
 static int get_tsc_khz(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 {
-	return tsc_khz;
+	return vcpu->pvclock.tsc_khz;
 }
 
-/* The guest's TSC runs at the host's rate: no scaling (KVM_CAP_TSC_CONTROL is 0). */
 static int set_tsc_khz(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 {
-	u32 khz = arg->raw;
+	return khv_tsc_khz_choose(arg->raw, &vcpu->pvclock.tsc_khz);
+}
 
-	return !khz || khz == tsc_khz ? 0 : -EINVAL;
+static int kvmclock_ctrl(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	return khv_pvclock_stopped(vcpu);
+}
+
+static int enable_cap(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	return khv_vcpu_enable_cap(vcpu, arg->data);
+}
+
+/* The one attribute that there is: what its value is read from or written to. */
+static int tsc_offset_addr(const struct kvm_device_attr *attr, u64 __user **addr)
+{
+	if (attr->group != KVM_VCPU_TSC_CTRL || attr->attr != KVM_VCPU_TSC_OFFSET)
+		return -ENXIO;
+	*addr = u64_to_user_ptr(attr->addr);
+	return 0;
+}
+
+static int has_device_attr(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	u64 __user *addr;
+
+	return tsc_offset_addr(arg->data, &addr);
+}
+
+static int get_device_attr(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	u64 __user *addr;
+	int r = tsc_offset_addr(arg->data, &addr);
+
+	return r ?: put_user(vcpu->msrs.tsc_offset, addr);
+}
+
+static int set_device_attr(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	u64 __user *addr;
+	u64 offset;
+	int r = tsc_offset_addr(arg->data, &addr);
+
+	if (r)
+		return r;
+	if (get_user(offset, addr))
+		return -EFAULT;
+	khv_vm_tsc_offset_set(vcpu->vm, offset);
+	khv_set_tsc_offset(vcpu, offset);
+	return 0;
 }
 
 static int get_stats_fd(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
@@ -360,6 +404,11 @@ static const struct khv_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_GUEST_DEBUG, .vcpu = set_guest_debug },
 	{ KVM_SET_TSC_KHZ, .vcpu = set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, .vcpu = get_tsc_khz },
+	{ KVM_KVMCLOCK_CTRL, .vcpu = kvmclock_ctrl },
+	{ KVM_ENABLE_CAP, .vcpu = enable_cap },
+	{ KVM_HAS_DEVICE_ATTR, .vcpu = has_device_attr },
+	{ KVM_GET_DEVICE_ATTR, .vcpu = get_device_attr },
+	{ KVM_SET_DEVICE_ATTR, .vcpu = set_device_attr },
 	{ KVM_GET_XSAVE, .vcpu = get_xsave },
 	{ KVM_SET_XSAVE, KHV_IOC_RAW, .vcpu = set_xsave },
 	{ KVM_GET_XCRS, .vcpu = get_xcrs },

@@ -5,6 +5,7 @@
  * Checks what belongs to the call itself; what a call means is decided by the
  * folder that owns the state (irqchip/, memslot.c, x86/pvclock.c, vcpu.c).
  */
+#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/mm.h>
@@ -246,6 +247,21 @@ static int get_stats_fd(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	return khv_vm_stats_fd(vm);
 }
 
+static int get_tsc_khz(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return READ_ONCE(vm->clock.tsc_khz);
+}
+
+static int set_tsc_khz(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_tsc_khz_choose(arg->raw, &vm->clock.tsc_khz);
+}
+
+static int set_msr_filter(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_msr_filter_set(vm, arg->data);
+}
+
 static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_IRQ_LINE, .vm = irq_line },
 	{ KVM_IRQ_LINE_STATUS, .vm = irq_line_status },
@@ -268,6 +284,9 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_SET_BOOT_CPU_ID, .vm = set_boot_cpu_id },
 	{ KVM_SET_CLOCK, .vm = set_clock },
 	{ KVM_GET_CLOCK, .vm = get_clock },
+	{ KVM_GET_TSC_KHZ, .vm = get_tsc_khz },
+	{ KVM_SET_TSC_KHZ, .vm = set_tsc_khz },
+	{ KVM_X86_SET_MSR_FILTER, .vm = set_msr_filter },
 	{ KVM_GET_PIT2, .vm = get_pit2 },
 	{ KVM_SET_PIT2, .vm = set_pit2 },
 	{ KVM_GET_STATS_FD, .vm = get_stats_fd },
@@ -294,3 +313,42 @@ long khv_vm_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 		return err;
 	return khv_ioctl_leave(row, &arg, row->vm(vm, &arg));
 }
+
+#ifdef CONFIG_COMPAT
+/* The one structure of pointers: what a 32-bit client passes. */
+struct msr_filter32 {
+	u32 flags;
+	struct {
+		u32 flags, nmsrs, base, bitmap;
+	} ranges[KVM_MSR_FILTER_MAX_RANGES];
+};
+
+#define SET_MSR_FILTER32	_IOW(KVMIO, 0xc6, struct msr_filter32)
+
+static int set_msr_filter32(struct khv_vm *vm, const void __user *user)
+{
+	struct kvm_msr_filter filter = { 0 };
+	struct msr_filter32 in;
+	unsigned int i;
+
+	if (vm->mm != current->mm || READ_ONCE(vm->dead))
+		return -EIO;
+	if (copy_from_user(&in, user, sizeof(in)))
+		return -EFAULT;
+	filter.flags = in.flags;
+	for (i = 0; i < ARRAY_SIZE(in.ranges); i++) {
+		filter.ranges[i].flags = in.ranges[i].flags;
+		filter.ranges[i].nmsrs = in.ranges[i].nmsrs;
+		filter.ranges[i].base = in.ranges[i].base;
+		filter.ranges[i].bitmap = (u8 *)(unsigned long)in.ranges[i].bitmap;
+	}
+	return khv_msr_filter_set(vm, &filter);
+}
+
+long khv_vm_compat_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
+{
+	if (cmd == SET_MSR_FILTER32)
+		return set_msr_filter32(file->private_data, compat_ptr(raw));
+	return khv_vm_ioctl(file, cmd, (unsigned long)compat_ptr(raw));
+}
+#endif

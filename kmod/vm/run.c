@@ -259,6 +259,10 @@ static int slow_requests(struct khv_vcpu *vcpu)
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	if (khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE))
 		khv_pvclock_update(vcpu);
+	if (khv_request_take(vcpu, KHV_REQ_STEAL_UPDATE))
+		khv_steal_update(vcpu);
+	if (khv_request_take(vcpu, KHV_REQ_INTERCEPTS))
+		khv_hw->update_guest(vcpu);
 	if (khv_request_take(vcpu, KHV_REQ_MP_STATE) && vcpu->lapic)
 		khv_lapic_accept_events(vcpu);
 	/* Last: a start-up IPI changes the paging mode. */
@@ -424,10 +428,14 @@ int khv_vcpu_run(struct khv_vcpu *vcpu)
 	rcu_assign_pointer(vcpu->task, current);
 	vcpu->has_run = true;
 	sigset_enter(vcpu);
+	if (unlikely(vcpu->steal.msr))
+		khv_steal_enter(vcpu);
 	r = run_prepared(vcpu, valid, dirty);
 	if (unlikely(valid))
 		khv_sync_regs_out(vcpu, valid);
 	report_interrupt_state(vcpu);
+	if (unlikely(vcpu->steal.watched))
+		khv_steal_leave(vcpu);
 	sigset_leave(vcpu);
 	rcu_assign_pointer(vcpu->task, NULL);
 	return r;

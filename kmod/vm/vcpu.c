@@ -141,6 +141,7 @@ void khv_vcpu_destroy(struct khv_vcpu *vcpu)
 	khv_emulate_destroy(vcpu);
 	khv_xstate_destroy(vcpu);
 	khv_cpuid_uninit(vcpu);
+	khv_steal_uninit(vcpu);
 	/* Mappings of the two pages hold references of their own. */
 	free_page((unsigned long)vcpu->pio_data);
 	free_page((unsigned long)vcpu->run);
@@ -176,6 +177,7 @@ static struct khv_vcpu *create(struct khv_vm *vm, int id)
 	vcpu->mp_state = !vcpu->lapic || id == vm->bsp_id ? KVM_MP_STATE_RUNNABLE :
 							    KVM_MP_STATE_UNINITIALIZED;
 	khv_request(vcpu, KHV_REQ_CLOCK_UPDATE);
+	khv_request(vcpu, KHV_REQ_INTERCEPTS);
 	mutex_unlock(&vcpu->lock);
 	return vcpu;
 }

@@ -25,6 +25,7 @@
 #include "x86/msr.h"
 #include "x86/pvclock.h"
 #include "x86/regs.h"
+#include "x86/steal.h"
 #include "x86/xstate.h"
 #include "x86/emulate.h"
 
@@ -47,6 +48,8 @@ enum khv_request {
 	KHV_REQ_TRIPLE_FAULT,	/* report KVM_EXIT_SHUTDOWN */
 	KHV_REQ_MP_STATE,	/* leave the guest and look at mp_state again */
 	KHV_REQ_MMU_ROOT,	/* shadow paging: khv_shadow_load_root() before the next entry */
+	KHV_REQ_INTERCEPTS,	/* what leaves the guest has changed: ops->update_guest() */
+	KHV_REQ_STEAL_UPDATE,	/* write the steal time page */
 	KHV_REQ_DEBUG_EXIT,	/* report KVM_EXIT_DEBUG */
 	KHV_REQ_VM_DEAD,	/* the VM is being torn down: KVM_RUN returns -EIO */
 };
@@ -91,10 +94,12 @@ struct khv_vcpu {
 	struct khv_msrs msrs;		/* x86/msr.h */
 	struct khv_xstate xstate;	/* x86/xstate.h */
 	struct khv_pvclock pvclock;	/* x86/pvclock.h */
+	struct khv_steal steal;		/* x86/steal.h */
 	struct khv_emulate emulate;	/* x86/emulate.h */
 	struct khv_lapic *lapic;	/* NULL without in-kernel irqchip */
 
 	u32 mp_state;			/* KVM_MP_STATE_* */
+	bool pv_enforced;		/* no paravirtual feature but those in its CPUID */
 	bool has_run;			/* CPUID is frozen once true */
 
 	/*

@@ -96,6 +96,7 @@ static void destroy(struct khv_vm *vm)
 		khv_vcpu_destroy(vm->vcpus[i]);
 	khv_coalesced_uninit(vm);
 	khv_bus_uninit(vm);
+	khv_msr_filter_uninit(vm);
 	khv_memslots_uninit(vm);
 	khv_hw->vm_destroy(vm);
 	cleanup_srcu_struct(&vm->srcu);
@@ -125,7 +126,7 @@ static const struct file_operations vm_fops = {
 	.owner		= THIS_MODULE,
 	.release	= vm_release,
 	.unlocked_ioctl	= khv_vm_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
+	.compat_ioctl	= khv_vm_compat_ioctl,
 	.llseek		= noop_llseek,
 };
 

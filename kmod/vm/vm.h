@@ -21,6 +21,7 @@
 #include "x86/pvclock.h"
 
 struct mm_struct;
+struct khv_msr_filter;
 struct khv_vcpu;
 
 #define KHV_MAX_VCPUS	64
@@ -30,9 +31,17 @@ struct khv_vcpu;
  * struct khv_vm_opts - what KVM_ENABLE_CAP has changed; vCPUs read it at any time, once
  * @exception_payload: clients know of CR2 and DR6 of exceptions that wait
  * @triple_fault_event: and of triple faults
+ * @platform_info_hidden: guests do not read MSR_PLATFORM_INFO
+ * @emulation_failure_exits: also for a guest's user space
+ * @msr_exits: KVM_MSR_EXIT_REASON_*, for which the client is asked instead of #GP
+ * @disabled_exits: KVM_X86_DISABLE_EXITS_* that are in force
+ * @disabled_quirks: KVM_X86_QUIRK_*
  */
 struct khv_vm_opts {
-	bool exception_payload, triple_fault_event;
+	bool exception_payload, triple_fault_event, platform_info_hidden;
+	bool emulation_failure_exits;
+	u32 msr_exits, disabled_exits;
+	u64 disabled_quirks;
 };
 
 /**
@@ -63,6 +72,7 @@ struct khv_vm {
 	struct khv_vm_clock clock;	/* x86/pvclock.h */
 
 	struct khv_vm_opts opts;
+	struct khv_msr_filter __rcu *msr_filter;	/* x86/msr_filter.c; writers hold @lock */
 
 	gpa_t tss_addr;			/* KVM_SET_TSS_ADDR, kept for the ABI's sake */
 	gpa_t identity_map_addr;
@@ -86,6 +96,12 @@ void khv_vm_put(struct khv_vm *vm);
 
 /* KVM_CREATE_VM: a new VM's file descriptor, or -errno. */
 int khv_vm_create_fd(unsigned long type);
+
+/* Is KVM's behaviour @quirk (KVM_X86_QUIRK_*) wanted? By default. */
+static inline bool khv_quirk(struct khv_vm *vm, u64 quirk)
+{
+	return !(READ_ONCE(vm->opts.disabled_quirks) & quirk);
+}
 
 /* The nth vCPU or NULL; @n may come from anyone. */
 static inline struct khv_vcpu *khv_vm_vcpu(struct khv_vm *vm, unsigned int n)

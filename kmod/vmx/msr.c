@@ -25,29 +25,40 @@ void khv_vmx_msr_host_init(void)
 	rdmsrq(MSR_EFER, host_msrs.efer);
 }
 
-static void pass_through(void *bitmap, u32 msr, bool write)
+/* Without an exit, if the client does not object. */
+static void pass_through(struct khv_vcpu *vcpu, u32 msr, bool write)
 {
 	/* "SDM, MSR-Bitmap Address": read low, read high, write low, write high. */
 	unsigned int nr = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x2000 : 0) + (write ? 0x4000 : 0);
 
-	__clear_bit(nr, bitmap);
+	if (khv_msr_filter_allows(vcpu->vm, msr,
+				  write ? KVM_MSR_FILTER_WRITE : KVM_MSR_FILTER_READ))
+		__clear_bit(nr, to_vmx(vcpu)->msr_bitmap);
 }
 
-void khv_vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
+void khv_vmx_msr_bitmap_update(struct khv_vcpu *vcpu)
 {
 	static const u32 both[] = {
 		MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
 	};
+	static const u32 cstates[] = {
+		MSR_CORE_C1_RES, MSR_CORE_C3_RESIDENCY, MSR_CORE_C6_RESIDENCY,
+		MSR_CORE_C7_RESIDENCY,
+	};
 	unsigned int i;
 
-	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
+	memset(to_vmx(vcpu)->msr_bitmap, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(both); i++) {
-		pass_through(vmx->msr_bitmap, both[i], false);
-		pass_through(vmx->msr_bitmap, both[i], true);
+		pass_through(vcpu, both[i], false);
+		pass_through(vcpu, both[i], true);
 	}
 	/* RDMSR of the TSC honours the offset ("SDM, Changes to Instruction Behavior"). */
-	pass_through(vmx->msr_bitmap, MSR_IA32_TSC, false);
+	pass_through(vcpu, MSR_IA32_TSC, false);
+	if (!(READ_ONCE(vcpu->vm->opts.disabled_exits) & KVM_X86_DISABLE_EXITS_CSTATE))
+		return;
+	for (i = 0; i < ARRAY_SIZE(cstates); i++)
+		pass_through(vcpu, cstates[i], false);
 }
 
 static void load_if_differs(u32 msr, u64 to, u64 from)

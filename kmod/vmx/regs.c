@@ -445,9 +445,11 @@ void khv_vmx_set_dr7(struct khv_vcpu *vcpu, u64 dr7)
 	khv_vmx_access_end(vcpu);
 }
 
-void khv_vmx_clear_pending_db(struct khv_vcpu *vcpu)
+void khv_vmx_settle(struct khv_vcpu *vcpu)
 {
-	if (khv_vmx_access_begin(vcpu))
+	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+		khv_vmwrite(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	}
 	khv_vmx_access_end(vcpu);
 }

@@ -113,7 +113,7 @@ static int vcpu_create(struct khv_vcpu *vcpu)
 	vmx->msr_bitmap = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vmx->msr_bitmap)
 		goto err_vpid;
-	khv_vmx_msr_bitmap_init(vmx);
+	khv_vmx_msr_bitmap_update(vcpu);
 	r = khv_vmx_vmcs_alloc(&vmx->vmcs);
 	if (r)
 		goto err_bitmap;
@@ -367,6 +367,21 @@ static int vmx_run(struct khv_vcpu *vcpu)
 	return khv_vmx_exit_fast(vcpu);
 }
 
+/* Instructions that exit unless the client has them run in the guest. */
+static void update_disabled_exits(struct khv_vcpu *vcpu)
+{
+	const u32 mwait = CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING;
+	u32 disabled = READ_ONCE(vcpu->vm->opts.disabled_exits);
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx->cpu_ctl |= CPU_BASED_HLT_EXITING | mwait;
+	if (disabled & KVM_X86_DISABLE_EXITS_HLT)
+		vmx->cpu_ctl &= ~CPU_BASED_HLT_EXITING;
+	if (disabled & KVM_X86_DISABLE_EXITS_MWAIT)
+		vmx->cpu_ctl &= ~mwait;
+	khv_vmwrite(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
+}
+
 static void update_guest(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -379,9 +394,11 @@ static void update_guest(struct khv_vcpu *vcpu)
 	if (khv_caps.invpcid && khv_has(vcpu, INVPCID))
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
 	vmx->cpu2_ctl = ctl;
+	khv_vmx_msr_bitmap_update(vcpu);
 	if (khv_vmx_access_begin(vcpu)) {
 		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
 		khv_vmwrite(EXCEPTION_BITMAP, khv_vmx_exceptions(vcpu));
+		update_disabled_exits(vcpu);
 		/* And so must be CR4 bits of features that it does not promise. */
 		khv_vmwrite(CR4_GUEST_HOST_MASK, ~khv_vmx_own_cr4(vcpu));
 	}
@@ -452,7 +469,7 @@ const struct khv_hw_ops khv_vmx_ops = {
 	.get_pdptes = khv_vmx_get_pdptes,
 	.load_root = load_root,
 	.set_dr7 = khv_vmx_set_dr7,
-	.clear_pending_db = khv_vmx_clear_pending_db,
+	.settle = khv_vmx_settle,
 	.get_cpl = khv_vmx_get_cpl,
 	.interrupt_shadow = khv_vmx_interrupt_shadow,
 	.set_interrupt_shadow = khv_vmx_set_interrupt_shadow,

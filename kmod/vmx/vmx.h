@@ -163,7 +163,7 @@ void khv_vmx_set_cr3(struct khv_vcpu *vcpu, u64 cr3);
 void khv_vmx_get_pdptes(struct khv_vcpu *vcpu, u64 pdpte[4]);
 void khv_vmx_set_cr4(struct khv_vcpu *vcpu, u64 cr4);
 void khv_vmx_set_efer(struct khv_vcpu *vcpu, u64 efer);
-void khv_vmx_clear_pending_db(struct khv_vcpu *vcpu);
+void khv_vmx_settle(struct khv_vcpu *vcpu);
 void khv_vmx_set_dr7(struct khv_vcpu *vcpu, u64 dr7);
 int khv_vmx_get_cpl(struct khv_vcpu *vcpu);
 u32 khv_vmx_read_interruptibility(struct khv_vcpu *vcpu);
@@ -181,7 +181,8 @@ static __always_inline u32 khv_vmx_get_interruptibility(struct khv_vcpu *vcpu)
 }
 
 /* msr.c */
-void khv_vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
+/* Which MSRs exit: all but a few, and those that the client filters. Not in the guest. */
+void khv_vmx_msr_bitmap_update(struct khv_vcpu *vcpu);
 void khv_vmx_msr_load(struct khv_vcpu *vcpu);
 void khv_vmx_msr_put(struct khv_vcpu *vcpu);
 int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data);

@@ -19,6 +19,7 @@
 
 #include "trace.h"
 #include "vm/vcpu.h"
+#include "vm/vm.h"
 #include "x86/regs_inline.h"
 
 #define BASIC_LEAF	0U
@@ -291,6 +292,11 @@ static void refresh_entries(struct khv_vcpu *vcpu, struct kvm_cpuid_entry2 *entr
 			e->edx &= ~F(APIC);
 			if (vcpu->msrs.apic_base & MSR_IA32_APICBASE_ENABLE)
 				e->edx |= F(APIC);
+			if (khv_quirk(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+				break;
+			e->ecx &= ~F(MWAIT);
+			if (vcpu->msrs.misc_enable & MSR_IA32_MISC_ENABLE_MWAIT)
+				e->ecx |= F(MWAIT);
 			break;
 		case 7:
 			if (e->index)
@@ -334,6 +340,37 @@ void khv_cpuid_refresh(struct khv_vcpu *vcpu)
 	if (!vcpu->cpuid.maxphyaddr)
 		derive(&vcpu->cpuid);	/* a new vCPU, without a table */
 	refresh_entries(vcpu, vcpu->cpuid.entries, vcpu->cpuid.nent);
+	if (!khv_quirk(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+		derive(&vcpu->cpuid);
+}
+
+/* Where the client has put KVM's leaves: behind those of another hypervisor's, if need be. */
+static const struct kvm_cpuid_entry2 *find_kvm_features(struct khv_cpuid *cpuid)
+{
+	const struct kvm_cpuid_entry2 *e;
+	u32 base, name[3];
+
+	for (base = HV_LEAF; base < HV_LEAF + 0x10000; base += 0x100) {
+		e = khv_cpuid_find(cpuid, base, 0);
+		if (!e)
+			continue;
+		name[0] = e->ebx;
+		name[1] = e->ecx;
+		name[2] = e->edx;
+		if (!memcmp(name, KVM_SIGNATURE, sizeof(name)))
+			return khv_cpuid_find(cpuid, base | KVM_CPUID_FEATURES, 0);
+	}
+	return NULL;
+}
+
+bool khv_pv_has(struct khv_vcpu *vcpu, unsigned int feature)
+{
+	const struct kvm_cpuid_entry2 *e;
+
+	if (!vcpu->pv_enforced)
+		return true;
+	e = find_kvm_features(&vcpu->cpuid);
+	return e && (e->eax & BIT(feature));
 }
 
 static void build_index(struct khv_cpuid *cpuid)

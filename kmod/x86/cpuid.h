@@ -61,6 +61,9 @@ void khv_cpuid_uninit(struct khv_vcpu *vcpu);
 /* CR4.OSXSAVE, CR4.PKE, APIC_BASE.EN and XCR0 show up in CPUID: bring it up to date. */
 void khv_cpuid_refresh(struct khv_vcpu *vcpu);
 
+/* May the guest use this paravirtual feature (KVM_FEATURE_*)? All, unless the client is strict. */
+bool khv_pv_has(struct khv_vcpu *vcpu, unsigned int feature);
+
 #define khv_has(vcpu, f)	(!!((vcpu)->cpuid.features & BIT_ULL(KHV_F_##f)))
 
 /* Features (BIT_ULL(enum khv_feature)) that an array of entries claims. Pure. */

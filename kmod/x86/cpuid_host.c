@@ -11,6 +11,7 @@
 #include <asm/kvm_para.h>
 #include <asm/processor.h>
 #include <linux/kvm.h>
+#include <linux/sched/stat.h>
 #include <linux/string.h>
 
 #include "vm/hw.h"
@@ -413,6 +414,8 @@ static void add_paravirtual(void)
 	if (e) {
 		e->eax = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2) |
 			 BIT(KVM_FEATURE_NOP_IO_DELAY);
+		if (sched_info_on())
+			e->eax |= BIT(KVM_FEATURE_STEAL_TIME);
 		if (khv_pvclock_stable())
 			e->eax |= BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
 	}

@@ -101,7 +101,7 @@ int khv_debug_exit(struct khv_vcpu *vcpu)
 void khv_debug_trap(struct khv_vcpu *vcpu)
 {
 	/* Not every processor leaves it to khv when an instruction has exited: just one trap. */
-	khv_hw->clear_pending_db(vcpu);
+	khv_hw->settle(vcpu);
 	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP)
 		khv_debug_report(vcpu, X86_TRAP_DB, DR_STEP);
 	else

@@ -379,7 +379,7 @@ static int unhandleable(struct khv_vcpu *vcpu)
 	if (khv_shadow_unprotect(vcpu, vcpu->emulate.fault_gpa))
 		return RESUME_GUEST;
 	/* A process in the guest must not be able to stop the guest. */
-	if (em->cpl) {
+	if (em->cpl && !READ_ONCE(vcpu->vm->opts.emulation_failure_exits)) {
 		khv_queue_ud(vcpu);
 		return RESUME_GUEST;
 	}

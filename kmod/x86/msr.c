@@ -14,6 +14,7 @@
 #include <asm/tsc.h>
 #include <linux/bsearch.h>
 #include <linux/ratelimit.h>
+#include <linux/sched/stat.h>
 #include <linux/stddef.h>
 
 #include "irqchip/irqchip.h"
@@ -96,6 +97,11 @@ static bool have_spec_ctrl(void)
 static bool have_xsaves(void)
 {
 	return khv_caps.xsaves;
+}
+
+static bool have_steal_time(void)
+{
+	return sched_info_on();
 }
 
 static bool is_intel(void)
@@ -202,7 +208,7 @@ u64 khv_guest_tsc(struct khv_vcpu *vcpu)
 	return rdtsc() + vcpu->msrs.tsc_offset;
 }
 
-static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
+void khv_set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
 {
 	if (offset == vcpu->msrs.tsc_offset)
 		return;
@@ -225,12 +231,12 @@ static int wr_tsc(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, bo
 	u64 delta;
 
 	if (host) {
-		set_tsc_offset(vcpu, khv_vm_tsc_offset(vcpu->vm, data));
+		khv_set_tsc_offset(vcpu, khv_vm_tsc_offset(vcpu->vm, data));
 		return 0;
 	}
 	delta = data - khv_guest_tsc(vcpu);
 	vcpu->msrs.tsc_adjust += delta;
-	set_tsc_offset(vcpu, vcpu->msrs.tsc_offset + delta);
+	khv_set_tsc_offset(vcpu, vcpu->msrs.tsc_offset + delta);
 	return 0;
 }
 
@@ -242,7 +248,7 @@ static int wr_tsc_adjust(struct khv_vcpu *vcpu, const struct msr_def *def, u64 d
 		return 1;
 	vcpu->msrs.tsc_adjust = data;
 	if (!host)
-		set_tsc_offset(vcpu, vcpu->msrs.tsc_offset + delta);
+		khv_set_tsc_offset(vcpu, vcpu->msrs.tsc_offset + delta);
 	return 0;
 }
 
@@ -340,6 +346,31 @@ static int wr_efer(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, b
 	return host ? khv_write_efer_host(vcpu, data) : khv_write_efer(vcpu, data);
 }
 
+static int rd_platform_info(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data, bool host)
+{
+	*data = vcpu->msrs.platform_info;
+	return !host && READ_ONCE(vcpu->vm->opts.platform_info_hidden);
+}
+
+/* Guests may not touch what is not there, and the thermal monitor ignores them. */
+static int wr_misc_enable(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, bool host)
+{
+	u64 old = vcpu->msrs.misc_enable;
+
+	if (!host) {
+		if ((old ^ data) & (MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
+				    MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL))
+			return 1;
+		data = (data & ~MSR_IA32_MISC_ENABLE_EMON) | (old & MSR_IA32_MISC_ENABLE_EMON);
+	}
+	vcpu->msrs.misc_enable = data;
+	/* Without KVM's quirk CPUID has the bit for MWAIT from here. */
+	if (((old ^ data) & MSR_IA32_MISC_ENABLE_MWAIT) &&
+	    !khv_quirk(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+		khv_cpuid_refresh(vcpu);
+	return 0;
+}
+
 /* CPUID faulting is not offered, so the bit that would announce it stays clear. */
 static int wr_platform_info(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, bool host)
 {
@@ -393,12 +424,16 @@ static int rd_de_cfg(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data
 
 static int rd_pv(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data, bool host)
 {
-	return khv_pv_msr_read(vcpu, def->index, data, host) ? 1 : 0;
+	int r = khv_pv_msr_read(vcpu, def->index, data, host);
+
+	return r == -ENOENT ? KHV_MSR_UNKNOWN : r;
 }
 
 static int wr_pv(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, bool host)
 {
-	return khv_pv_msr_write(vcpu, def->index, data, host) ? 1 : 0;
+	int r = khv_pv_msr_write(vcpu, def->index, data, host);
+
+	return r == -ENOENT ? KHV_MSR_UNKNOWN : r;
 }
 
 #define FIELD(name)	offsetof(struct khv_msrs, name)
@@ -425,7 +460,8 @@ static const struct msr_def msr_table[] = {
 	{ MSR_P6_PERFCTR0, 0, 0, 0, is_intel, rd_const, wr_ignore },
 	{ MSR_P6_PERFCTR1, 0, 0, 0, is_intel, rd_const, wr_ignore },
 	{ MSR_FSB_FREQ, 0, 0, 3, is_intel, rd_const, wr_none },
-	{ MSR_PLATFORM_INFO, SAVED, FIELD(platform_info), 0, NULL, rd_field, wr_platform_info },
+	{ MSR_PLATFORM_INFO, SAVED, FIELD(platform_info), 0, NULL, rd_platform_info,
+	  wr_platform_info },
 	{ MSR_IA32_ARCH_CAPABILITIES, SAVED | FEATURE, FIELD(arch_capabilities), 0, is_intel,
 	  rd_arch_caps, wr_client },
 	{ MSR_IA32_FLUSH_CMD, 0, 0, 0, is_intel, rd_none, wr_flush_cmd },
@@ -441,7 +477,7 @@ static const struct msr_def msr_table[] = {
 	{ MSR_P6_EVNTSEL1, 0, 0, 0, is_intel, rd_const, wr_ignore },
 	{ MSR_IA32_PERF_STATUS, 0, 0, 1000 | 4ULL << 40, is_intel, rd_const, wr_none },
 	{ MSR_IA32_PERF_CTL, 0, 0, 0, is_intel, rd_const, wr_ignore },
-	{ MSR_IA32_MISC_ENABLE, SAVED, FIELD(misc_enable), ALL, NULL, rd_field, wr_field },
+	{ MSR_IA32_MISC_ENABLE, SAVED, FIELD(misc_enable), 0, NULL, rd_field, wr_misc_enable },
 	{ MSR_IA32_DEBUGCTLMSR, 0, 0, 0, NULL, rd_hw, wr_hw },
 	{ MSR_IA32_LASTBRANCHFROMIP, 0, 0, 0, is_intel, rd_const, wr_none },
 	{ MSR_IA32_LASTBRANCHTOIP, 0, 0, 0, is_intel, rd_const, wr_none },
@@ -453,6 +489,7 @@ static const struct msr_def msr_table[] = {
 	{ MSR_IA32_XSS, SAVED, FIELD(xss), 0, have_xsaves, rd_xss, wr_field },
 	{ MSR_KVM_WALL_CLOCK_NEW, SAVED, 0, 0, NULL, rd_pv, wr_pv },
 	{ MSR_KVM_SYSTEM_TIME_NEW, SAVED, 0, 0, NULL, rd_pv, wr_pv },
+	{ MSR_KVM_STEAL_TIME, SAVED, 0, 0, have_steal_time, rd_pv, wr_pv },
 	{ MSR_EFER, 0, 0, 0, NULL, rd_efer, wr_efer },
 	{ MSR_STAR, SAVED, SWITCHED(KHV_SW_STAR), ALL, NULL, rd_field, wr_switched },
 	{ MSR_LSTAR, SAVED, SWITCHED(KHV_SW_LSTAR), 0, NULL, rd_field, wr_switched_address },
@@ -507,7 +544,7 @@ static const struct msr_def *find_msr(u32 index)
 static int unknown_msr(struct khv_vcpu *vcpu, const char *access, u32 index)
 {
 	pr_debug_ratelimited("khv: vCPU %d: %s of unknown MSR 0x%x\n", vcpu->id, access, index);
-	return 1;
+	return KHV_MSR_UNKNOWN;
 }
 
 static bool is_x2apic(u32 index)
@@ -550,17 +587,25 @@ int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 	return ret == -ENOENT ? unknown_msr(vcpu, "write", index) : ret;
 }
 
+/* Most guests have no filter. */
+static __always_inline bool denied(struct khv_vcpu *vcpu, u32 index, u32 access)
+{
+	return unlikely(rcu_access_pointer(vcpu->vm->msr_filter)) &&
+	       !khv_msr_filter_allows(vcpu->vm, index, access);
+}
+
 int khv_msr_emulate_read(struct khv_vcpu *vcpu)
 {
 	u64 *gpr = vcpu->regs.gpr;
+	u32 index = gpr[KHV_RCX];
+	int r = KHV_MSR_FILTERED;
 	u64 data;
 
-	if (khv_msr_read(vcpu, gpr[KHV_RCX], &data, false)) {
-		trace_khv_msr(vcpu->id, false, gpr[KHV_RCX], 0, true);
-		khv_queue_gp(vcpu);
-		return RESUME_GUEST;
-	}
-	trace_khv_msr(vcpu->id, false, gpr[KHV_RCX], data, false);
+	if (!denied(vcpu, index, KVM_MSR_FILTER_READ))
+		r = khv_msr_read(vcpu, index, &data, false);
+	trace_khv_msr(vcpu->id, false, index, r ? 0 : data, r);
+	if (unlikely(r))
+		return khv_msr_refused(vcpu, r, index, false, 0);
 	gpr[KHV_RAX] = lower_32_bits(data);
 	gpr[KHV_RDX] = upper_32_bits(data);
 	khv_skip_insn(vcpu);
@@ -571,13 +616,15 @@ int khv_msr_emulate_write(struct khv_vcpu *vcpu)
 {
 	u64 *gpr = vcpu->regs.gpr;
 	u64 data = (u32)gpr[KHV_RAX] | gpr[KHV_RDX] << 32;
-	int r = khv_msr_write(vcpu, gpr[KHV_RCX], data, false);
+	u32 index = gpr[KHV_RCX];
+	int r = KHV_MSR_FILTERED;
 
-	trace_khv_msr(vcpu->id, true, gpr[KHV_RCX], data, r);
-	if (r)
-		khv_queue_gp(vcpu);
-	else
-		khv_skip_insn(vcpu);
+	if (!denied(vcpu, index, KVM_MSR_FILTER_WRITE))
+		r = khv_msr_write(vcpu, index, data, false);
+	trace_khv_msr(vcpu->id, true, index, data, r);
+	if (unlikely(r))
+		return khv_msr_refused(vcpu, r, index, true, data);
+	khv_skip_insn(vcpu);
 	return RESUME_GUEST;
 }
 

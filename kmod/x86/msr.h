@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #include <asm/msr-index.h>
 
+struct khv_vm;
 struct khv_vcpu;
 
 /* MSRs whose guest value is in the CPU while a region is open. */
@@ -37,10 +38,18 @@ struct khv_msrs {
 	u64 microcode;
 };
 
+/* What an access to an MSR comes to. */
+enum khv_msr_result {
+	KHV_MSR_OK,
+	KHV_MSR_INVALID,	/* #GP: the value, or the register to this guest */
+	KHV_MSR_UNKNOWN,	/* nobody has such a register */
+	KHV_MSR_FILTERED,	/* the client does not want it */
+};
+
 /*
  * Read or write as the guest would (@host false) or as the client may (@host
- * true: read-only ones can be set, CPUID is not asked). 0, or 1 when the guest
- * gets #GP (the client: the ioctl's count ends there). Region closed or open;
+ * true: read-only ones can be set, CPUID is not asked). An enum khv_msr_result;
+ * the guest gets #GP for all but OK (the client: the ioctl's count ends there). Region closed or open;
  * does not sleep when called for a guest access.
  *
  * A value that the hardware side loads (struct khv_msrs.switched, PAT, SPEC_CTRL)
@@ -50,11 +59,19 @@ int khv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host);
 int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host);
 
 /*
- * Guest executed RDMSR or WRMSR: registers, #GP and skipping the instruction.
- * Returns RESUME_GUEST.
+ * Guest executed RDMSR or WRMSR: registers, #GP and skipping the instruction, or an
+ * exit to the client. RESUME_GUEST or EXIT_TO_USER.
  */
 int khv_msr_emulate_read(struct khv_vcpu *vcpu);
 int khv_msr_emulate_write(struct khv_vcpu *vcpu);
+
+/* KVM_X86_SET_MSR_FILTER: 0, -EINVAL, -EFAULT, -ENOMEM or -EINTR. May sleep. */
+int khv_msr_filter_set(struct khv_vm *vm, const struct kvm_msr_filter *filter);
+void khv_msr_filter_uninit(struct khv_vm *vm);
+/* May the guest do this (KVM_MSR_FILTER_READ or _WRITE) as far as its client goes? Any context. */
+bool khv_msr_filter_allows(struct khv_vm *vm, u32 index, u32 access);
+/* An access that came to @result: the client's, or #GP. RESUME_GUEST or EXIT_TO_USER. */
+int khv_msr_refused(struct khv_vcpu *vcpu, int result, u32 index, bool write, u64 data);
 
 /* Can that be done with the region open? */
 static inline bool khv_msr_is_fast(u32 index)
@@ -69,6 +86,9 @@ const u32 *khv_msr_feature_list(unsigned int *count);
 int khv_msr_read_feature(u32 index, u64 *data);
 
 void khv_msrs_reset(struct khv_vcpu *vcpu, bool init);
+
+/* The guest's TSC, as an offset to the host's. */
+void khv_set_tsc_offset(struct khv_vcpu *vcpu, u64 offset);
 
 /* Guest TSC now. Any context. */
 u64 khv_guest_tsc(struct khv_vcpu *vcpu);

@@ -74,6 +74,21 @@ u64 khv_pvclock_cycles_to_ns(struct khv_pvclock_scale scale, u64 cycles)
 	return mul_u64_u32_shr(cycles, scale.mul, 32);
 }
 
+/* In parts per million: what the host's own NTP would take for the same frequency. */
+#define TSC_TOLERANCE	250
+
+int khv_tsc_khz_choose(u32 khz, u32 *chosen)
+{
+	u64 tolerance = div_u64((u64)tsc_khz * TSC_TOLERANCE, 1000000);
+
+	if (!khz)
+		khz = tsc_khz;
+	if (khz < tsc_khz - tolerance || khz > tsc_khz + tolerance)
+		return -EINVAL;
+	WRITE_ONCE(*chosen, khz);
+	return 0;
+}
+
 u32 khv_tsc_khz(void)
 {
 	return tsc_khz;
@@ -149,6 +164,7 @@ void khv_vm_clock_init(struct khv_vm *vm)
 	clock->tsc_offset = -rdtsc_ordered();
 	clock->tsc_written = 0;
 	clock->tsc_written_at = -clock->tsc_offset;
+	clock->tsc_khz = tsc_khz;
 }
 
 void khv_vm_clock_get(struct khv_vm *vm, struct kvm_clock_data *data)
@@ -217,14 +233,26 @@ u64 khv_vm_tsc_offset(struct khv_vm *vm, u64 data)
 	now = rdtsc_ordered();
 	distance = data - (clock->tsc_written + (now - clock->tsc_written_at));
 	/* Zero is a vCPU that comes late: it joins the others. */
-	if (data && (distance < -second || distance > second)) {
+	if (data && (distance < -second || distance > second))
 		clock->tsc_offset = data - now;
-		clock->tsc_written = data;
-		clock->tsc_written_at = now;
-	}
+	/* The next one is compared with this, so that a slow client stays together. */
+	clock->tsc_written = data;
+	clock->tsc_written_at = now;
 	offset = clock->tsc_offset;
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 	return offset;
+}
+
+void khv_vm_tsc_offset_set(struct khv_vm *vm, u64 offset)
+{
+	struct khv_vm_clock *clock = &vm->clock;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	clock->tsc_written_at = rdtsc_ordered();
+	clock->tsc_written = clock->tsc_written_at + offset;
+	clock->tsc_offset = offset;
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
 }
 
 /* What the guest's page says, but for its version. */
@@ -295,6 +323,8 @@ void khv_pvclock_update(struct khv_vcpu *vcpu)
 	struct pvclock_vcpu_time_info page;
 	unsigned long flags;
 	u64 wall_clock = 0;
+	gpa_t gpa;
+	u8 flags8;
 
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	if (clock->wall_clock_due) {
@@ -307,18 +337,50 @@ void khv_pvclock_update(struct khv_vcpu *vcpu)
 
 	if (!(pv->msr & KVM_MSR_ENABLED))
 		return;
+	gpa = pv->msr & ~(u64)KVM_MSR_ENABLED;
 	fill_page(vcpu, &page);
-	write_versioned(vcpu->vm, pv->msr & ~(u64)KVM_MSR_ENABLED, &pv->version, &page,
-			sizeof(page));
+	/* The guest takes the flag back when it has seen it, and not before. */
+	if (!khv_gpa_read(vcpu->vm, gpa + offsetof(struct pvclock_vcpu_time_info, flags), &flags8, 1))
+		page.flags |= flags8 & PVCLOCK_GUEST_STOPPED;
+	if (pv->stopped)
+		page.flags |= PVCLOCK_GUEST_STOPPED;
+	pv->stopped = false;
+	write_versioned(vcpu->vm, gpa, &pv->version, &page, sizeof(page));
+}
+
+int khv_pvclock_stopped(struct khv_vcpu *vcpu)
+{
+	if (!(vcpu->pvclock.msr & KVM_MSR_ENABLED))
+		return -EINVAL;
+	vcpu->pvclock.stopped = true;
+	khv_request(vcpu, KHV_REQ_CLOCK_UPDATE);
+	return 0;
 }
 
 void khv_pvclock_reset(struct khv_vcpu *vcpu)
 {
 	memset(&vcpu->pvclock, 0, sizeof(vcpu->pvclock));
+	vcpu->pvclock.tsc_khz = READ_ONCE(vcpu->vm->clock.tsc_khz);
+}
+
+/* KVM_FEATURE_* that goes with an MSR. */
+static unsigned int feature_of(u32 index)
+{
+	switch (index) {
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_SYSTEM_TIME:
+		return KVM_FEATURE_CLOCKSOURCE;
+	case MSR_KVM_STEAL_TIME:
+		return KVM_FEATURE_STEAL_TIME;
+	default:
+		return KVM_FEATURE_CLOCKSOURCE2;
+	}
 }
 
 int khv_pv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host)
 {
+	if (!khv_pv_has(vcpu, feature_of(index)))
+		return -ENOENT;
 	switch (index) {
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
@@ -327,6 +389,9 @@ int khv_pv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		*data = vcpu->pvclock.msr;
+		return 0;
+	case MSR_KVM_STEAL_TIME:
+		*data = vcpu->steal.msr;
 		return 0;
 	default:
 		return -ENOENT;
@@ -338,6 +403,8 @@ int khv_pv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 	struct khv_vm_clock *clock = &vcpu->vm->clock;
 	unsigned long flags;
 
+	if (!khv_pv_has(vcpu, feature_of(index)))
+		return -ENOENT;
 	switch (index) {
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
@@ -351,6 +418,8 @@ int khv_pv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		vcpu->pvclock.msr = data;
 		break;
+	case MSR_KVM_STEAL_TIME:
+		return khv_steal_set(vcpu, data);
 	default:
 		return -ENOENT;
 	}

@@ -350,7 +350,7 @@ void khv_regs_reset(struct khv_vcpu *vcpu, bool init)
 	khv_hw->set_cr4(vcpu, 0);
 	khv_hw->set_cr3(vcpu, 0);
 	khv_update_dr7(vcpu);
-	khv_hw->clear_pending_db(vcpu);
+	khv_hw->settle(vcpu);
 	khv_hw->flush_tlb(vcpu);
 	khv_shadow_mode_changed(vcpu);
 	khv_cpuid_refresh(vcpu);

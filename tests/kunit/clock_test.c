@@ -6,6 +6,16 @@
 #include "x86_fake.h"
 #include "x86/pvclock.c"
 
+bool khv_pv_has(struct khv_vcpu *vcpu, unsigned int feature)
+{
+	return true;
+}
+
+int khv_steal_set(struct khv_vcpu *vcpu, u64 data)
+{
+	return 0;
+}
+
 /* What a guest computes, in as many bits as it takes. */
 static u64 exact_ns(u64 cycles, u64 hz)
 {

@@ -45,6 +45,17 @@ u64 khv_vm_tsc_offset(struct khv_vm *vm, u64 data)
 	return data - rdtsc();
 }
 
+bool khv_msr_filter_allows(struct khv_vm *vm, u32 index, u32 access)
+{
+	return true;
+}
+
+int khv_msr_refused(struct khv_vcpu *vcpu, int result, u32 index, bool write, u64 data)
+{
+	khv_queue_gp(vcpu);
+	return RESUME_GUEST;
+}
+
 static struct khv_vcpu *guest(struct kunit *test)
 {
 	struct khv_vcpu *vcpu = fake_vcpu(test);
@@ -118,9 +129,10 @@ static void unknown_is_gp(struct kunit *test)
 	struct khv_vcpu *vcpu = guest(test);
 	u64 data;
 
-	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0xdead, &data, false), 1);
-	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, 0xdead, 0, false), 1);
-	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x480, &data, false), 1);	/* VMX */
+	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0xdead, &data, false), KHV_MSR_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, 0xdead, 0, false), KHV_MSR_UNKNOWN);
+	/* VMX */
+	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x480, &data, false), KHV_MSR_UNKNOWN);
 	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x830, &data, false), 1);	/* no APIC */
 }
 
@@ -193,9 +205,9 @@ static void mtrr_values(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, MSR_MTRRcap, &data, false), 0);
 	KUNIT_EXPECT_EQ(test, data & 0xff, (u64)KHV_NR_VAR_MTRRS);
 	/* Just past the last range, and in the holes between the fixed ones. */
-	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x210, &data, false), 1);
-	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x251, &data, false), 1);
-	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x270, &data, false), 1);
+	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x210, &data, false), KHV_MSR_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x251, &data, false), KHV_MSR_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, khv_msr_read(vcpu, 0x270, &data, false), KHV_MSR_UNKNOWN);
 	/* A physical width of all 52 bits, or nonsense, is no undefined shift. */
 	vcpu->cpuid.maxphyaddr = 52;
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, 0x200, 1ULL << 51, false), 0);

@@ -82,7 +82,7 @@ static void fake_set_dr7(struct khv_vcpu *vcpu, u64 dr7)
 {
 }
 
-static void fake_clear_pending_db(struct khv_vcpu *vcpu)
+static void fake_settle(struct khv_vcpu *vcpu)
 {
 }
 
@@ -139,7 +139,7 @@ static const struct khv_hw_ops fake_ops = {
 	.set_cr4 = fake_set_cr4,
 	.set_efer = fake_set_efer,
 	.set_dr7 = fake_set_dr7,
-	.clear_pending_db = fake_clear_pending_db,
+	.settle = fake_settle,
 	.set_interrupt_shadow = fake_set_shadow,
 	.insn_len = fake_insn_len,
 	.skip_insn = fake_skip_insn,

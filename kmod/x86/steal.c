@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Steal time, from what the scheduler counts of the vCPU's thread.
+ *
+ * Preempt notifiers tell when the thread loses its CPU and gets it back: the first
+ * marks the guest's page, the second has it written anew. They are registered for
+ * guests that use the page only, and while the thread is inside KVM_RUN.
+ */
+#include <linux/kvm_para.h>
+#include <linux/sched.h>
+#include <linux/stddef.h>
+#include <linux/uaccess.h>
+
+#include "vm/memslot.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+#include "x86/steal.h"
+
+/* Bits 5:1 must be zero: the page is 64 bytes, aligned. */
+#define STEAL_RESERVED	0x3eULL
+#define STEAL_ADDRESS	(~0x3fULL)
+
+static_assert(sizeof(struct kvm_steal_time) == 64);
+
+/* How long the calling thread has waited while it could have run, in nanoseconds. */
+static u64 waited(void)
+{
+#ifdef CONFIG_SCHED_INFO
+	return current->sched_info.run_delay;
+#else
+	return 0;
+#endif
+}
+
+/*
+ * With the scheduler's locks held: nothing may fault, and a page that is not there is
+ * left alone. Shadow tables are not told either, since no table of the guest is here
+ * unless it wants to harm itself.
+ */
+static void mark_preempted(struct khv_vcpu *vcpu)
+{
+	gpa_t gpa = (vcpu->steal.msr & STEAL_ADDRESS) + offsetof(struct kvm_steal_time, preempted);
+	const struct khv_memslot *slot;
+	static const u8 preempted = KVM_VCPU_PREEMPTED;
+	unsigned long hva;
+	int idx;
+
+	if (!(vcpu->steal.msr & KVM_MSR_ENABLED))
+		return;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	slot = khv_memslot_find(vcpu->vm, gpa >> PAGE_SHIFT);
+	if (slot && !(slot->flags & KVM_MEM_READONLY)) {
+		hva = khv_memslot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
+		if (!copy_to_user_nofault((void __user *)hva, &preempted, sizeof(preempted)))
+			khv_memslot_mark_dirty(slot, gpa >> PAGE_SHIFT);
+	}
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+}
+
+static void sched_in(struct preempt_notifier *notifier, int cpu)
+{
+	struct khv_vcpu *vcpu = container_of(notifier, struct khv_vcpu, steal.notifier);
+
+	khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
+}
+
+static void sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+{
+	struct khv_vcpu *vcpu = container_of(notifier, struct khv_vcpu, steal.notifier);
+
+	/* A thread that goes to sleep is not robbed of anything. */
+	if (task_is_running(current))
+		mark_preempted(vcpu);
+}
+
+static struct preempt_ops preempt_ops = {
+	.sched_in = sched_in,
+	.sched_out = sched_out,
+};
+
+static void watch(struct khv_vcpu *vcpu)
+{
+	struct khv_steal *steal = &vcpu->steal;
+
+	if (steal->watched)
+		return;
+	if (!steal->counted) {
+		preempt_notifier_inc();
+		steal->counted = true;
+	}
+	preempt_notifier_init(&steal->notifier, &preempt_ops);
+	/* The list is the thread's own: nobody else looks at it, but the scheduler. */
+	preempt_disable();
+	preempt_notifier_register(&steal->notifier);
+	preempt_enable();
+	steal->watched = true;
+}
+
+void khv_steal_enter(struct khv_vcpu *vcpu)
+{
+	struct khv_steal *steal = &vcpu->steal;
+
+	if (!(steal->msr & KVM_MSR_ENABLED))
+		return;
+	/* What another thread has waited is not this vCPU's. */
+	if (steal->pid != current->pid) {
+		steal->pid = current->pid;
+		steal->last = waited();
+	}
+	watch(vcpu);
+	khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
+}
+
+void khv_steal_leave(struct khv_vcpu *vcpu)
+{
+	preempt_disable();
+	preempt_notifier_unregister(&vcpu->steal.notifier);
+	preempt_enable();
+	vcpu->steal.watched = false;
+}
+
+/* The guest's reader tries again when the version is odd or has changed. */
+static void write_page(struct khv_vcpu *vcpu, gpa_t gpa)
+{
+	const size_t version_at = offsetof(struct kvm_steal_time, version);
+	struct khv_vm *vm = vcpu->vm;
+	struct kvm_steal_time st;
+	u64 now = waited();
+
+	if (khv_gpa_read(vm, gpa, &st, sizeof(st)))
+		return;
+	st.version = (st.version + 1) | 1;
+	if (khv_gpa_write(vm, gpa + version_at, &st.version, sizeof(st.version)))
+		return;
+	smp_wmb();	/* odd before the rest; the guest's reader has the counterpart */
+	st.preempted = 0;
+	st.steal += now - vcpu->steal.last;
+	vcpu->steal.last = now;
+	khv_gpa_write(vm, gpa + offsetof(struct kvm_steal_time, preempted), &st.preempted, 1);
+	khv_gpa_write(vm, gpa, &st.steal, sizeof(st.steal));
+	smp_wmb();	/* the rest before even */
+	st.version++;
+	khv_gpa_write(vm, gpa + version_at, &st.version, sizeof(st.version));
+}
+
+void khv_steal_update(struct khv_vcpu *vcpu)
+{
+	if (!(vcpu->steal.msr & KVM_MSR_ENABLED))
+		return;
+	watch(vcpu);
+	write_page(vcpu, vcpu->steal.msr & STEAL_ADDRESS);
+}
+
+int khv_steal_set(struct khv_vcpu *vcpu, u64 data)
+{
+	struct khv_steal *steal = &vcpu->steal;
+
+	if (data & STEAL_RESERVED)
+		return 1;
+	steal->msr = data;
+	if (!(data & KVM_MSR_ENABLED))
+		return 0;
+	steal->pid = current->pid;
+	steal->last = waited();
+	khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
+	return 0;
+}
+
+void khv_steal_uninit(struct khv_vcpu *vcpu)
+{
+	if (vcpu->steal.counted)
+		preempt_notifier_dec();
+}
