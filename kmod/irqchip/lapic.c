@@ -42,9 +42,12 @@
 			 REG_BIT(APIC_LVT1) | REG_BIT(APIC_LVTERR) | REG_BIT(APIC_TMICT) |	\
 			 REG_BIT(APIC_TDCR))
 
-/* "SDM, Interrupt Command Register (ICR)", x2APIC layout. Bit 12 reads zero and is ignored. */
+/*
+ * "SDM, Interrupt Command Register (ICR)". Bit 12, delivery status, reads zero and is
+ * ignored. Reserved bits are kept by an xAPIC, as by KVM's, and refused by an x2APIC.
+ */
 #define X2APIC_ICR_RESERVED	(GENMASK(31, 20) | GENMASK(17, 16) | BIT(13))
-#define ICR_WRITABLE		0xccfffu
+#define ICR_WRITABLE		(~(u32)APIC_ICR_BUSY)
 #define SPIV_WRITABLE		(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED |			\
 				 APIC_SPIV_FOCUS_DISABLED)
 
@@ -688,8 +691,11 @@ static void load_vectors(struct khv_lapic *apic, const struct kvm_lapic_state *s
 	for (i = 0; i < ARRAY_SIZE(base); i++) {
 		for (w = 0; w < 8; w++) {
 			memcpy(&val, s->regs + base[i] + w * 0x10, sizeof(val));
-			/* Vectors 0 to 15 never get this far. */
-			if (!w)
+			/*
+			 * Vectors 0 to 15 are never in service: the priority of their
+			 * class is not above any PPR, so that they wait in IRR for good.
+			 */
+			if (!w && base[i] != APIC_IRR)
 				val &= 0xffff0000;
 			khv_lapic_put_reg(apic, base[i] + w * 0x10, val);
 			if (base[i] == APIC_ISR && val)
