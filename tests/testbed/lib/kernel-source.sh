@@ -24,9 +24,7 @@ kernel_source()
 	source_resolve "$name" || return
 	[ ! -e "$K_DIR/.complete" ] || return 0
 	deps_need $DEPS_KERNEL || return
-	SOURCE=$CACHE/sources/${SOURCE_PACKAGE}_$version
-	cached "$SOURCE" "downloading and unpacking $SOURCE_PACKAGE $version (1.5 GB, a minute)" \
-		source_unpack "$version" "$SOURCE" || return
+	source_get || return
 	cached "$K_DIR" "building the $name kernel (about 12 minutes on two cores, once)" \
 		kernel_build "$SOURCE/linux" "$K_DIR" "${fragments[@]}"
 }
@@ -40,6 +38,17 @@ source_resolve()
 	[ -n "$version" ] || { say "apt knows no package $SOURCE_PACKAGE"; return 1; }
 	key=$( { cat "${fragments[@]}"; echo "$version"; gcc -dumpfullversion; } | content_key)
 	K_DIR=$CACHE/kernels/$1-$key
+}
+
+# source_get: sets SOURCE to the cache's copy of the package, unpacked in linux/.
+source_get()
+{
+	local version
+
+	version=$(package_version "$SOURCE_PACKAGE")
+	SOURCE=$CACHE/sources/${SOURCE_PACKAGE}_$version
+	cached "$SOURCE" "downloading and unpacking $SOURCE_PACKAGE $version (1.5 GB, a minute)" \
+		source_unpack "$version" "$SOURCE"
 }
 
 package_version()
