@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "khv.h"
 #include "ksft.h"
 #include "vm.h"
 
@@ -86,6 +87,62 @@ static void test_every_capability(void)
 	}
 	EXPECT_EQ(dev_check_extension(dev, 0x7fffffffL), 0);
 	EXPECT_EQ(dev_check_extension(dev, -1L), 0);
+}
+
+/* What uapi/khv.h lists. */
+static const struct {
+	long number;
+	const char *name;
+} listed[] =
+#define NAMED(number)	{ number, #number }
+	KHV_CAPABILITIES(NAMED);
+
+/* Depends on the processor. */
+static bool may_be_none(long number)
+{
+	return number == KVM_CAP_XCRS || number == KHV_CAP_NO_REAL_MODE;
+}
+
+static bool is_listed(long number)
+{
+	size_t i;
+
+	for (i = 0; i < KSFT_ARRAY_SIZE(listed); i++)
+		if (listed[i].number == number)
+			return true;
+	return false;
+}
+
+static void expect_none(int fd, long number)
+{
+	int value = is_listed(number) ? 0 : dev_check_extension(fd, number);
+
+	EXPECT(!value, "capability %ld, which is not listed, is %d", number, value);
+}
+
+/* Each number that could be a capability is listed or 0, on a VM as on the device. */
+static void test_listed_capabilities(void)
+{
+	struct vm *vm = vm_create(0, 0);
+	int fds[] = { vm->dev, vm->fd }, value;
+	long number;
+	size_t i, k;
+
+	if (strcmp(ksft_device, KHV_DEVICE))
+		ksft_skip("uapi/khv.h is about khv");
+	for (k = 0; k < KSFT_ARRAY_SIZE(fds); k++) {
+		for (i = 0; i < KSFT_ARRAY_SIZE(listed); i++) {
+			value = dev_check_extension(fds[k], listed[i].number);
+			EXPECT(value > 0 || (!value && may_be_none(listed[i].number)), "%s is %d",
+			       listed[i].name, value);
+		}
+		for (number = 0; number < 4096; number++)
+			expect_none(fds[k], number);
+		for (number = KHV_CAP_BASE - 64; number < KHV_CAP_BASE + 64; number++)
+			expect_none(fds[k], number);
+		for (number = 1; number; number <<= 1)
+			expect_none(fds[k], number | 1L << 62);
+	}
 }
 
 /* A VM answers like the device wherever the device's answer is for all VMs. */
@@ -172,6 +229,7 @@ static const struct ksft_test tests[] = {
 	{ "mmap_size", test_mmap_size },
 	{ "needed_capabilities", test_needed_capabilities },
 	{ "every_capability", test_every_capability },
+	{ "listed_capabilities", test_listed_capabilities },
 	{ "vm_capabilities", test_vm_capabilities },
 	{ "unknown_ioctls", test_unknown_ioctls },
 	{ "wrong_descriptor", test_wrong_descriptor },
