@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A short run of random ioctls. The seed is the day's, so that it is another one
-# each day and the same for who looks into a failure; the log has it.
+# Short runs of what tests/fuzz has for the ioctl interface: random calls, and
+# clients killed at random moments. The seed is the day's, so that it is another
+# one each day and the same for who looks into a failure; the logs have it.
+
+SEED=$(date +%Y%m%d)
 
 fuzz()
 {
@@ -14,5 +17,8 @@ fuzz()
 	tap_results "$name" "$status" "$WORK/$name.tap"
 }
 
-fuzz ioctl-fuzz --cpu amd --smp 2 --timeout 300 -- \
-	ioctl-fuzz --seed "$(date +%Y%m%d)" --calls 1000000 --seconds 40 --factor 4
+fuzz amd --cpu amd --smp 2 --timeout 400 -- \
+	ioctl-fuzz --seed "$SEED" --calls 1000000 --seconds 30 --factor 4
+fuzz amd-nonpt --cpu amd-nonpt --smp 2 --timeout 400 -- \
+	ioctl-fuzz --seed "$SEED" --calls 1000000 --seconds 30 --factor 4
+fuzz kill --cpu amd --smp 2 --timeout 400 -- kill-storm --seed "$SEED" --kills 20 --factor 4

@@ -18,7 +18,7 @@
 #include "khv.h"
 
 #define MAX_THREADS	16
-#define ACTIONS		8	/* of other kinds than calls */
+#define ACTIONS		9	/* of other kinds than calls */
 #define MAX_CALLS	256	/* ioctls in the lists of uapi/khv.h */
 #define POOL		6	/* descriptors of a kind that are open at a time */
 #define MAX_ERRNO	192	/* one above this never leaves a kernel */
@@ -124,6 +124,7 @@ void world_keep(struct fuzz_thread *t, enum kind kind, int fd);
 enum kind world_result_kind(unsigned int cmd);
 /* Closes, duplicates, replaces. */
 void world_shuffle(struct fuzz_thread *t);
+void world_poke(struct fuzz_thread *t);
 void world_close_all(struct fuzz_thread *t);
 /* Where the vCPU in that place of the pool is mapped, if it is; and changing that. */
 struct kvm_run *world_run_page(unsigned int i);

@@ -267,7 +267,7 @@ static const struct {
 } actions[ACTIONS] = {
 	{ 120, run_guest }, { 60, world_shuffle }, { 60, arena_shuffle },
 	{ 30, world_shuffle_run_pages }, { 300, scribble }, { 7, signal_someone },
-	{ 2, fork_child }, { 1, clone_child },
+	{ 2, fork_child }, { 1, clone_child }, { 300, world_poke },
 };
 
 static void act(struct fuzz_thread *t)
@@ -352,6 +352,7 @@ _Noreturn void worker_run(uint64_t seed)
 
 	limit_resources();
 	sigaction(SIGUSR1, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
 	memory_init();
 	world_init();
 	for (i = 0; i < options.threads; i++) {

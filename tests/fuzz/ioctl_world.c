@@ -4,7 +4,9 @@
  * all threads of a worker without a lock, so that they close, replace and use
  * them under each other's hands.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -86,7 +88,7 @@ static int open_other(struct fuzz_thread *t)
 
 	switch (below(&t->rng, 4)) {
 	case 0:
-		if (pipe2(pipes, O_CLOEXEC))
+		if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK))
 			return -1;
 		close(pipes[0]);
 		return pipes[1];
@@ -255,6 +257,66 @@ void world_shuffle(struct fuzz_thread *t)
 		fd = __atomic_exchange_n(&pool[kind][i], -1, __ATOMIC_ACQ_REL);
 		if (fd >= 0)
 			close(fd);
+	}
+}
+
+/* A file of a VM in debugfs, or its statistics there: it may go at any time. */
+static int open_debugfs(struct fuzz_thread *t)
+{
+	char path[512] = "/sys/kernel/debug/khv";
+	struct dirent *entry, *chosen;
+	int depth, fd, seen;
+	DIR *dir;
+
+	for (depth = 0; depth < 4; depth++) {
+		dir = opendir(path);
+		if (!dir)
+			break;
+		chosen = NULL;
+		for (seen = 0; (entry = readdir(dir));)
+			if (entry->d_name[0] != '.' && one_in(&t->rng, ++seen))
+				chosen = entry;
+		if (chosen && strlen(path) + strlen(chosen->d_name) + 2 < sizeof(path)) {
+			strcat(path, "/");
+			strcat(path, chosen->d_name);
+		}
+		closedir(dir);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd;
+}
+
+/*
+ * What is done with descriptors but calls: a write to an eventfd may raise an
+ * interrupt, one of statistics is read, and none of khv's may take offence.
+ */
+void world_poke(struct fuzz_thread *t)
+{
+	static const enum kind kinds[] = { OTHER, OTHER, OTHER, STATS, STATS, VM, VCPU, DEVICE };
+	struct rng *rng = &t->rng;
+	int fd = world_fd(t, kinds[below(rng, COUNT_OF(kinds))]);
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN | POLLOUT };
+	uint64_t value = 1;
+
+	switch (below(rng, 8)) {
+	case 0:
+		pread(fd, t->buf, below(rng, 5000), one_in(rng, 2) ? 0 : odd_number(rng));
+		break;
+	case 1:
+		lseek(fd, below(rng, 5000), SEEK_SET);
+		break;
+	case 2:
+		read(fd, (void *)place(t, 64, false), below(rng, 5000));
+		break;
+	case 3:
+		poll(&poll_fd, 1, 0);
+		break;
+	case 4:
+		if (one_in(rng, 4))
+			world_keep(t, OTHER, open_debugfs(t));
+		break;
+	default:
+		write(fd, &value, sizeof(value));
 	}
 }
 
