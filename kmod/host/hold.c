@@ -27,6 +27,8 @@ static DEFINE_MUTEX(hold_lock);		/* nr_users, and turning it off everywhere */
 static int nr_users;
 static bool want_hold;			/* as khv_hold, but for the system's sleep */
 static bool yields;			/* to KVM, when its module arrives */
+static bool stopping;			/* the system restarts or ends */
+static bool sleeping;			/* or is about to sleep */
 static int hp_state;
 
 static void off_ipi(void *left)
@@ -99,10 +101,12 @@ static int pm_event(struct notifier_block *nb, unsigned long action, void *data)
 	case PM_HIBERNATION_PREPARE:
 	case PM_SUSPEND_PREPARE:
 	case PM_RESTORE_PREPARE:
+		sleeping = true;
 		WRITE_ONCE(khv_hold, false);
 		off_everywhere();
 		break;
 	default:
+		sleeping = false;
 		WRITE_ONCE(khv_hold, want_hold);
 	}
 	mutex_unlock(&hold_lock);
@@ -114,12 +118,12 @@ static struct notifier_block pm_nb = { .notifier_call = pm_event };
 #if KHV_HAVE_EMERGENCY
 static bool emergency_set;
 
+/* There is one slot, and it is KVM's when KVM is there: its callback does for both. */
 static void arm_emergency(void)
 {
-	/* There is one slot, and it is KVM's when KVM is there. */
-	emergency_set = khv_hold && !khv_kvm_present();
-	if (emergency_set)
+	if (!emergency_set)
 		khv_set_emergency("cpu_emergency_register_virt_callback", hold_ops->emergency);
+	emergency_set = true;
 }
 
 static void disarm_emergency(void)
@@ -134,22 +138,42 @@ static void disarm_emergency(void) { }
 #endif
 
 /* KVM looks at the hardware when it starts: be out of its way before its init runs. */
+static void kvm_comes(const char *name)
+{
+	/* It takes the slot without asking whether it is free. */
+	disarm_emergency();
+	if (!want_hold || !yields)
+		return;
+	want_hold = false;
+	WRITE_ONCE(khv_hold, false);
+	off_everywhere();
+	pr_info("%s is being loaded; %s ownership changes from exclusive to per-run\n",
+		name, hold_ops->name);
+}
+
+/* Its exit has run: the slot is free, and nobody else wants the hardware. */
+static void kvm_goes(const char *name)
+{
+	arm_emergency();
+	if (want_hold || !yields || stopping)
+		return;
+	want_hold = true;
+	WRITE_ONCE(khv_hold, !sleeping);
+	pr_info("%s is gone; %s ownership changes from per-run to exclusive\n",
+		name, hold_ops->name);
+}
+
 static int module_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	const struct module *mod = data;
 
-	if (action != MODULE_STATE_COMING || strcmp(mod->name, hold_ops->kvm_module))
+	if (strcmp(mod->name, hold_ops->kvm_module))
 		return NOTIFY_DONE;
 	mutex_lock(&hold_lock);
-	/* KVM takes the slot without asking whether it is free. */
-	disarm_emergency();
-	if (want_hold && yields) {
-		want_hold = false;
-		WRITE_ONCE(khv_hold, false);
-		off_everywhere();
-		pr_info("%s is being loaded; %s ownership changes from exclusive to per-run\n",
-			mod->name, hold_ops->name);
-	}
+	if (action == MODULE_STATE_COMING)
+		kvm_comes(mod->name);
+	else if (action == MODULE_STATE_GOING)
+		kvm_goes(mod->name);
 	mutex_unlock(&hold_lock);
 	return NOTIFY_DONE;
 }
@@ -160,6 +184,7 @@ static int reboot_event(struct notifier_block *nb, unsigned long action, void *d
 {
 	/* Firmware may use INIT, which VMX root operation blocks. */
 	mutex_lock(&hold_lock);
+	stopping = true;
 	want_hold = false;
 	WRITE_ONCE(khv_hold, false);
 	off_everywhere();
@@ -190,7 +215,8 @@ int khv_hold_init(const struct khv_hold_ops *ops, bool want, bool yield)
 	r = register_pm_notifier(&pm_nb);
 	if (r)
 		goto err_reboot;
-	arm_emergency();
+	if (!khv_kvm_present())
+		arm_emergency();
 	return 0;
 
 err_reboot:

@@ -9,7 +9,7 @@
  * switched on is left alone: -EBUSY.
  *
  * Exclusive needs cr4_update_irqsoff(), which kernels from 6.19 on keep for
- * KVM, and it makes KVM's own start fail, so it ends when KVM's module arrives
+ * KVM, and it makes KVM's own start fail, so it ends while KVM's module is there
  * (hold.c, which also knows the other occasions).
  */
 #include <linux/gfp.h>
@@ -316,7 +316,7 @@ int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
 		*(u32 *)c->page = revision;
 	}
 
-	r = khv_hold_init(&hold_ops, want, mode == KHV_VMX_AUTO);
+	r = khv_hold_init(&hold_ops, want, KHV_HAVE_CR4_SHADOW && mode == KHV_VMX_AUTO);
 	if (r)
 		goto err_pages;
 	return 0;
