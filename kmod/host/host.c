@@ -6,8 +6,10 @@
  * the CPU itself, and NMIs go back through the host's own IDT.
  */
 #include <linux/errno.h>
+#include <linux/irqflags.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
@@ -188,6 +190,16 @@ void khv_host_restore_debug(const struct khv_host_debug *debug)
 		asm volatile("mov %0, %%db6" : : "r" (debug->dr6));
 		asm volatile("mov %0, %%db7" : : "r" (debug->dr7));
 	}
+}
+
+void khv_host_irq_window(void)
+{
+	local_irq_enable();
+	/* One instruction for STI's shadow; the pending interrupt comes here. */
+	asm volatile("nop");
+	local_irq_disable();
+	/* The tick saw preemption off, but no reader: what it interrupted was a guest. */
+	rcu_note_context_switch(false);
 }
 
 /*

@@ -70,6 +70,12 @@ static inline void khv_host_load_guest_debug(const u64 dr[4])
 	asm volatile("mov %0, %%db3" : : "r" (dr[3]));
 }
 
+/*
+ * Inside a region: let pending interrupts in. A guest that never leaves it is no
+ * reason for RCU to wait longer than to the next tick.
+ */
+void khv_host_irq_window(void);
+
 /* Deliver an event that ended a guest run to the host's own handler. Interrupts off. */
 void khv_host_nmi(void);
 void khv_host_machine_check(void);
@@ -145,6 +151,8 @@ void khv_svmon_put(void);
 int khv_svmon_enter(struct khv_asid *asid, u64 *host_pa);
 /* Reverse; leaves interrupts off. */
 void khv_svmon_leave(void);
+/* True when interrupts may be enabled inside the region: nobody asks for SVM to be off. */
+bool khv_svmon_may_take_irqs(void);
 /* Inside a region: give @asid up for one that has no translations. */
 void khv_svmon_new_asid(struct khv_asid *asid);
 /* Inside a region: the next entry must flush the TLB of all IDs; it has. */

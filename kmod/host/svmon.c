@@ -173,6 +173,12 @@ int khv_svmon_enter(struct khv_asid *asid, u64 *host_pa)
 	return 0;
 }
 
+bool khv_svmon_may_take_irqs(void)
+{
+	/* One that stops this CPU for good would leave SVM on. */
+	return READ_ONCE(khv_hold);
+}
+
 void khv_svmon_new_asid(struct khv_asid *asid)
 {
 	assign(this_cpu_ptr(&svmon_cpu), asid);

@@ -181,12 +181,10 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	/* With breakpoints set it is not for us to tell the handlers' changes from the old. */
-	if (unlikely(khv_host_has_breakpoints(&svm->host) || svm->vmcb->dbgctl))
+	if (unlikely(!khv_svmon_may_take_irqs() || khv_host_has_breakpoints(&svm->host) ||
+		     svm->vmcb->dbgctl))
 		return false;
-	local_irq_enable();
-	/* One instruction for STI's shadow; the pending interrupt comes here. */
-	asm volatile("nop");
-	local_irq_disable();
+	khv_host_irq_window();
 	/* A handler may have loaded another LDT, or set a breakpoint. */
 	khv_vmsave(svm->host_pa);
 	khv_host_save_debug_again(&svm->host);

@@ -232,10 +232,7 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	if (!khv_vmxon_may_take_irqs() ||
 	    unlikely(khv_host_has_breakpoints(&to_vmx(vcpu)->host.debug)))
 		return false;
-	local_irq_enable();
-	/* One instruction for STI's shadow; the pending interrupt comes here. */
-	asm volatile("nop");
-	local_irq_disable();
+	khv_host_irq_window();
 	/* A handler may have moved the mm to another PCID, or set a breakpoint. */
 	update_host_fields(to_vmx(vcpu));
 	khv_host_save_again(&to_vmx(vcpu)->host);
