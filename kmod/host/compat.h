@@ -11,6 +11,13 @@
 #include <linux/kconfig.h>
 #include <linux/version.h>
 
+#include <asm/cpufeatures.h>
+
+/* Clearing the branch history at VM exits got its present name with 6.17. */
+#if !defined(X86_FEATURE_CLEAR_BHB_VMEXIT) && defined(X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT)
+#define X86_FEATURE_CLEAR_BHB_VMEXIT	X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT
+#endif
+
 #ifndef __ASSEMBLY__
 #ifndef __ASSEMBLER__
 

@@ -175,7 +175,6 @@ struct khv_mitigations {
 	bool ibrs_exit;		/* the kernel relies on IBRS: set it anew after each exit */
 	bool ibpb;		/* barrier when another VM's vCPU comes to this CPU */
 	bool l1d_flush;		/* L1TF: empty the L1D before the first entry of a region */
-	bool ibpb_exit;		/* the kernel relies on IBPB at its entry: also after each exit */
 	bool clear_buffers;	/* MDS, TAA, MMIO stale data, RFDS, TSA: VERW before each entry */
 };
 

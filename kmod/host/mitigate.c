@@ -48,9 +48,6 @@ int khv_mitigate_init(bool guest_tables)
 					       boot_cpu_has_bug(X86_BUG_TAA) ||
 					       boot_cpu_has_bug(X86_BUG_MMIO_STALE_DATA) ||
 					       khv_host_rfds() || khv_host_tsa());
-	khv_mitigations.ibpb_exit = khv_mitigations.ibpb &&
-				    (boot_cpu_has(X86_FEATURE_ENTRY_IBPB) ||
-				     boot_cpu_has(X86_FEATURE_IBPB_ON_VMEXIT));
 	/* Without tables that the hardware walks, a guest cannot aim a non-present entry. */
 	khv_mitigations.l1d_flush = on && guest_tables && l1tf_applies();
 

@@ -24,7 +24,7 @@
  * @gpr: sixteen registers in encoding order; RAX's and RSP's slots are not used
  * @host_pa: where the host's half of VMLOAD's state is
  * @flags: bit KHV_ENTER_VERW: clear CPU buffers; KHV_ENTER_SPEC_CTRL: the two last
- *	arguments differ and are to be switched; KHV_ENTER_IBPB: barrier after the exit
+ *	arguments differ and are to be switched
  *
  * 0 after a VM exit, KHV_ENTER_FAULT when SVM is off.
  */
@@ -94,8 +94,8 @@ SYM_FUNC_START(khv_svm_enter)
 	xor	%edx, %edx
 	wrmsr
 3:
-	bt	$KHV_ENTER_IBPB, %ebx
-	jnc	4f
+	/* No branch that could be predicted to leave it out. */
+	ALTERNATIVE_2 "jmp 4f", "", X86_FEATURE_ENTRY_IBPB, "", X86_FEATURE_IBPB_ON_VMEXIT
 	mov	$KHV_MSR_PRED_CMD, %ecx
 	mov	$KHV_PRED_CMD_IBPB, %eax
 	xor	%edx, %edx

@@ -8,7 +8,6 @@
 
 #define KHV_ENTER_VERW		1	/* bit numbers in flags */
 #define KHV_ENTER_SPEC_CTRL	2
-#define KHV_ENTER_IBPB		3
 
 #define KHV_ENTER_FAULT		2
 

@@ -224,8 +224,6 @@ static unsigned long entry_flags(struct khv_vcpu *vcpu, struct svm_vcpu *svm)
 
 	if (khv_mitigations.clear_buffers)
 		flags |= BIT(KHV_ENTER_VERW);
-	if (khv_mitigations.ibpb_exit)
-		flags |= BIT(KHV_ENTER_IBPB);
 	if (khv_mitigations.spec_ctrl && !svm_caps.v_spec_ctrl &&
 	    (vcpu->msrs.spec_ctrl != svm->host_spec_ctrl || khv_mitigations.ibrs_exit))
 		flags |= BIT(KHV_ENTER_SPEC_CTRL);

@@ -6,6 +6,7 @@
  * Runs with interrupts off; an NMI may come at any instruction up to the entry.
  */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
@@ -75,6 +76,7 @@ SYM_FUNC_START(khv_vmx_enter)
 	jbe	.Lvmfail
 
 SYM_INNER_LABEL(khv_vmx_exit, SYM_L_GLOBAL)
+	ANNOTATE_NOENDBR	/* a VM exit is no indirect branch */
 	/* RSP is HOST_RSP again, and so points at the saved gpr. */
 	push	%rax
 	mov	8(%rsp), %rax
@@ -101,6 +103,12 @@ SYM_INNER_LABEL(khv_vmx_exit, SYM_L_GLOBAL)
 	wrmsr
 	mov	%ebx, %eax
 4:
+	/* Nobody runs ahead of that write, whatever was predicted of the branch over it. */
+	ALTERNATIVE "", "lfence", X86_FEATURE_MSR_SPEC_CTRL
+#ifdef X86_FEATURE_CLEAR_BHB_VMEXIT
+	ALTERNATIVE "", "call khv_clear_bhb", X86_FEATURE_CLEAR_BHB_VMEXIT
+#endif
+
 	pop	%rbx
 	pop	%r12
 	pop	%r13
@@ -119,6 +127,44 @@ SYM_INNER_LABEL(khv_vmx_exit, SYM_L_GLOBAL)
 	_ASM_EXTABLE(.Llaunch, .Lfault)
 	_ASM_EXTABLE(.Lresume, .Lfault)
 SYM_FUNC_END(khv_vmx_enter)
+
+#ifdef X86_FEATURE_CLEAR_BHB_VMEXIT
+/*
+ * Fill the branch history with branches of our own, where the kernel has decided on
+ * that and the processor cannot keep the guest's apart (BHI_DIS_S). The number and
+ * the kinds of branches follow Intel's "Branch History Injection and Intra-mode
+ * Branch Target Injection", Software BHB-clearing sequence. Leaves all but RCX alone.
+ */
+SYM_FUNC_START_LOCAL(khv_clear_bhb)
+	push	%rax
+	mov	$5, %ecx
+	ANNOTATE_INTRA_FUNCTION_CALL
+	call	.Louter
+	jmp	.Lcleared
+	.align	64, 0xcc
+.Louter:
+	ANNOTATE_INTRA_FUNCTION_CALL
+	call	.Linner
+	RET
+	.align	64, 0xcc
+.Linner:
+	mov	$5, %eax
+1:
+	jmp	2f
+	nop
+2:
+	dec	%eax
+	jnz	1b
+	dec	%ecx
+	jnz	.Louter
+	RET
+.Lcleared:
+	lfence
+	pop	%rax
+	RET
+SYM_FUNC_END(khv_clear_bhb)
+STACK_FRAME_NON_STANDARD(khv_clear_bhb)
+#endif
 
 	.section .rodata
 	.align 2
