@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What guests must survive of their host $CPU, with two processors: CPUs that go
+# offline and come back, suspend, NMIs; and what the host must survive with guests
+# running: a restart, and where a kernel can, the start of another one and a crash.
+#
+# HOST_CYCLES says how often each CPU goes; the whole count is
+#     HOST_CYCLES=200 make check SUITES="host-amd host-intel host-debug"
+
+KERNEL=small
+[ "$CPU" != debug ] || { CPU=amd KERNEL=debug; }
+OPTIONS=(--cpu "$CPU" --kernel "$KERNEL" --smp 2 --timeout 3000
+	 --append "hpet=disable cpu0_hotplug")
+
+# tap NAME TEST...: those tests of host-test.
+tap()
+{
+	local name=$1 status=0
+
+	shift
+	"$RUN" "${OPTIONS[@]}" -- sh -c 'export HOST_CYCLES=$1; shift; exec host-test -t 10 "$@"' \
+		sh "$CYCLES" "$@" >"$WORK/$name.tap" || status=$?
+	cat "$WORK/$name.tap"
+	tap_results host-test "$status" "$WORK/$name.tap"
+}
+
+# restart HOW: with guests running. QEMU ends there; Bochs comes up again, which ends
+# the run, too. Either way nothing may have been said but that.
+restart()
+{
+	local status=0
+
+	"$RUN" "${OPTIONS[@]}" --console "$WORK/console" -- sh -c '
+		host-test load >/tmp/load 2>&1 &
+		until grep -q "guests run" /tmp/load; do sleep 1; done
+		cat /tmp/load
+		dmesg -n 7
+		'"$1" || status=$?
+	if ! grep -aq 'reboot: Restarting system\|sysrq: Resetting' "$WORK/console"; then
+		fail "$1" "status $status, and the host did not restart"
+	elif grep -aE "$SPLAT" "$WORK/console"; then
+		fail "$1" "the host's kernel complained"
+	else
+		pass "$1"
+	fi
+}
+
+# next HOW KERNEL: the kernel that comes after must find all processors and run guests.
+next()
+{
+	local status=0
+
+	kernel_get "$2" || { fail "$1 $2" "no kernel"; return; }
+	"$RUN" --cpu "$CPU" --kernel "$2" --smp 2 --mem 1536 --timeout 3000 \
+		--append "crashkernel=512M next_cpus=2" \
+		--file "$K_IMAGE:/next/vmlinuz" --file "$TOP/tests/host/next-init:/next/init" \
+		--file "$TOP/tests/host/next:/bin/next" -- next "$1" >"$WORK/$1-$2" || status=$?
+	cat "$WORK/$1-$2"
+	if [ "$status" = 0 ] && grep -q '^the next kernel runs on 2 CPUs' "$WORK/$1-$2"; then
+		pass "$1, $2"
+	else
+		fail "$1, $2" "status $status"
+	fi
+}
+
+. "$TESTBED/lib/image.sh"
+case $CPU in
+amd)	CYCLES=${HOST_CYCLES:-10} ;;
+*)	CYCLES=${HOST_CYCLES:-2} ;;
+esac
+tap hotplug hotplug nmi
+tap suspend suspend
+restart "reboot -f"
+if [ "$CPU,$KERNEL" = amd,small ]; then
+	restart "echo b >/proc/sysrq-trigger; sleep 60"
+	for kernel in debian-6.1 debian-6.12 debian-7.2; do
+		next kexec "$kernel"
+		next crash "$kernel"
+	done
+fi

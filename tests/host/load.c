@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guests of load.h and the threads that run them.
+ */
+#include "load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "guest_apic.h"
+#include "guest_cpu.h"
+
+#define TIMER_VECTOR		0x40
+#define MSR_KVM_SYSTEM_TIME	0x4b564d01
+#define RAM			MiB(64)
+#define FRESH			MiB(16)		/* from there on nobody else's */
+#define PATIENCE		120		/* seconds without progress that are too many */
+
+struct clock_page {
+	volatile uint32_t version;
+	uint32_t pad;
+	volatile uint64_t tsc, system_time;
+	volatile uint32_t multiplier;
+	volatile int8_t shift;
+	volatile uint8_t flags;
+	uint8_t pad2[2];
+};
+
+/* ---- in the guest ---- */
+
+static struct clock_page clock_page __aligned(64);
+static volatile uint64_t now, ticks;
+
+static uint64_t read_clock(void)
+{
+	uint64_t delta, time;
+	uint32_t version;
+
+	do {
+		version = clock_page.version;
+		delta = rdtsc() - clock_page.tsc;
+		delta = clock_page.shift < 0 ? delta >> -clock_page.shift :
+			delta << clock_page.shift;
+		time = clock_page.system_time +
+			(uint64_t)((__uint128_t)delta * clock_page.multiplier >> 32);
+	} while (version != clock_page.version || version & 1);
+	return time;
+}
+
+static void tick(struct guest_frame *frame)
+{
+	ticks++;
+	xapic_write(APIC_EOI, 0);
+}
+
+static void guest_beat(uint64_t n)
+{
+	volatile uint8_t *page = (uint8_t *)FRESH + n * PAGE_SIZE % (RAM - FRESH);
+	uint64_t tsc = rdtsc(), time = read_clock(), next;
+	uint32_t r[4];
+	int i;
+
+	for (i = 0; i < 500; i++)
+		cpu_pause();
+	(*page)++;
+	cpuid(0, 0, r);
+	next = rdtsc();
+	GUEST_ASSERT(next > tsc);
+	next = read_clock();
+	if (next < time)
+		guest_fail(__FILE__, __LINE__, "the clock went backwards", time, next);
+	now = next;
+}
+
+static void guest_load(void)
+{
+	uint64_t n;
+
+	guest_handlers[TIMER_VECTOR] = tick;
+	wrmsr(MSR_KVM_SYSTEM_TIME, (uintptr_t)&clock_page | 1);
+	guest_sync(0);
+	xapic_write(APIC_SPIV, 0x1ff);
+	xapic_write(APIC_TDCR, 0xb);
+	xapic_write(APIC_LVT_TIMER, TIMER_VECTOR | APIC_TIMER_PERIODIC);
+	xapic_write(APIC_TMICT, 2000000);	/* of 1 GHz */
+	for (n = 0;; n++) {
+		guest_beat(n);
+		if (n % 8 == 0)
+			sti_hlt_cli();
+		if (n % 4 == 0)
+			guest_sync(1);
+	}
+}
+
+/* ---- in the test ---- */
+
+struct load {
+	pthread_t thread;
+	struct vm *vm;
+	struct vcpu *vcpu;
+	int bound;			/* CPU, or -1 */
+	volatile unsigned int beats;
+	volatile int cpu;		/* of the last beat */
+	pthread_mutex_t lock;		/* the two below go together */
+	uint64_t guest_ns, host_ns;
+};
+
+static struct load loads[LOAD_MAX];
+static unsigned int nr_loads;
+
+int file_write(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+unsigned int load_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_CONF);
+}
+
+unsigned int load_count(void)
+{
+	return nr_loads;
+}
+
+static uint64_t boottime(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static void *run(void *arg)
+{
+	struct load *load = arg;
+	enum guest_event event;
+
+	for (;;) {
+		event = guest_run(load->vcpu);
+		/* The freezer and the like come as EINTR without a signal. */
+		if (event == GUEST_EINTR)
+			continue;
+		if (event != GUEST_SYNC) {
+			ksft_fail(__FILE__, __LINE__, "a guest ended");
+			vcpu_describe(load->vcpu);
+			_exit(1);
+		}
+		load->cpu = sched_getcpu();
+		pthread_mutex_lock(&load->lock);
+		load->guest_ns = *GUEST_VAR(load->vm, now);
+		load->host_ns = boottime();
+		pthread_mutex_unlock(&load->lock);
+		load->beats++;
+	}
+	return NULL;
+}
+
+void load_clock(unsigned int n, uint64_t *guest, uint64_t *host)
+{
+	pthread_mutex_lock(&loads[n].lock);
+	*guest = loads[n].guest_ns;
+	*host = loads[n].host_ns;
+	pthread_mutex_unlock(&loads[n].lock);
+}
+
+void load_bind(void)
+{
+	cpu_set_t set;
+	unsigned int i;
+
+	for (i = 0; i < nr_loads; i++) {
+		if (loads[i].bound < 0)
+			continue;
+		CPU_ZERO(&set);
+		CPU_SET(loads[i].bound, &set);
+		/* Refused while that CPU is offline, and then it runs elsewhere. */
+		pthread_setaffinity_np(loads[i].thread, sizeof(set), &set);
+	}
+}
+
+void load_progress(bool bound)
+{
+	unsigned int before[LOAD_MAX], i;
+	uint64_t end = boottime() + PATIENCE * 1000000000ULL;
+
+	for (i = 0; i < nr_loads; i++)
+		before[i] = loads[i].beats;
+	for (i = 0; i < nr_loads; i++) {
+		while (loads[i].beats - before[i] < 2 ||
+		       (bound && loads[i].bound >= 0 && loads[i].cpu != loads[i].bound)) {
+			ASSERT(boottime() < end, "guest %u of %u stands still: beat %u on CPU %d", i,
+			       nr_loads, loads[i].beats, loads[i].cpu);
+			usleep(1000);
+		}
+	}
+}
+
+void load_start(void)
+{
+	unsigned int i;
+
+	nr_loads = load_cpus() + 1;
+	ASSERT(nr_loads <= LOAD_MAX);
+	for (i = 0; i < nr_loads; i++) {
+		loads[i].bound = i < load_cpus() ? (int)i : -1;
+		pthread_mutex_init(&loads[i].lock, NULL);
+		loads[i].vm = vm_create(RAM, VM_IRQCHIP);
+		loads[i].vcpu = vcpu_create(loads[i].vm, 0);
+		guest_start(loads[i].vcpu, guest_load);
+	}
+	for (i = 0; i < nr_loads; i++)
+		ASSERT(!pthread_create(&loads[i].thread, NULL, run, &loads[i]));
+	load_bind();
+	load_progress(true);
+}
