@@ -11,6 +11,8 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/printk.h>
+#include <linux/sched/smt.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 
@@ -36,6 +38,18 @@ static bool l1tf_applies(void)
 	return !(caps & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
 }
 
+/* No barrier helps against what runs beside a guest on the same core. */
+static void warn_smt(bool on, bool guest_tables)
+{
+	if (!on || !sched_smt_active())
+		return;
+	if (guest_tables && boot_cpu_has_bug(X86_BUG_L1TF))
+		pr_warn("L1TF: with SMT on, guests can read what the sibling thread's core has in its L1 cache; do not run untrusted ones, or boot with nosmt\n");
+	if (boot_cpu_has_bug(X86_BUG_MDS) || boot_cpu_has_bug(X86_BUG_TAA) ||
+	    boot_cpu_has_bug(X86_BUG_MMIO_STALE_DATA))
+		pr_warn("MDS, TAA or MMIO stale data: with SMT on, guests can read buffers that the sibling thread uses; do not run untrusted ones, or boot with nosmt\n");
+}
+
 int khv_mitigate_init(bool guest_tables)
 {
 	bool on = !cpu_mitigations_off();
@@ -50,6 +64,8 @@ int khv_mitigate_init(bool guest_tables)
 					       khv_host_rfds() || khv_host_tsa());
 	/* Without tables that the hardware walks, a guest cannot aim a non-present entry. */
 	khv_mitigations.l1d_flush = on && guest_tables && l1tf_applies();
+
+	warn_smt(on, guest_tables);
 
 	if (!khv_mitigations.l1d_flush || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;
