@@ -69,6 +69,7 @@ static int vmx_init(void)
 	if (r)
 		return r;
 	khv_vmx_msr_host_init();
+	khv_vmx_perf_init();
 	r = khv_mitigate_init(khv_caps.nested_paging);
 	if (r)
 		return r;
@@ -196,6 +197,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 	if (khv_mitigations.spec_ctrl)
 		rdmsrq(MSR_IA32_SPEC_CTRL, vmx->host_spec_ctrl);
 	update_host_fields(vmx);
+	khv_vmx_perf_update(vmx);
 	khv_vmx_msr_load(vcpu);
 	load_breakpoints(vcpu);
 	khv_mitigate_enter(vcpu->vm);
@@ -235,6 +237,7 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	khv_host_irq_window();
 	/* A handler may have moved the mm to another PCID, or set a breakpoint. */
 	update_host_fields(to_vmx(vcpu));
+	khv_vmx_perf_update(to_vmx(vcpu));
 	khv_host_save_again(&to_vmx(vcpu)->host);
 	load_breakpoints(vcpu);
 	/* And it left its data behind. */
@@ -254,7 +257,7 @@ static void do_flush(struct khv_vcpu *vcpu, struct vmx_vcpu *vmx)
 	else if (vmx->flush & VMX_FLUSH_GVA)
 		khv_invvpid(KHV_INVVPID_ADDRESS, vmx->vpid, vmx->flush_gva);
 done:
-	vmx->flush = 0;
+	vmx->flush &= VMX_PEBS;
 }
 
 /* The instruction did not even try: the controls or the host's state are wrong. */
@@ -262,6 +265,8 @@ static int entry_refused(struct khv_vcpu *vcpu, int r)
 {
 	struct vmx_exit *x = &to_vmx(vcpu)->exit;
 
+	if (to_vmx(vcpu)->flush & VMX_PEBS)
+		khv_vmx_perf_resume(to_vmx(vcpu));
 	if (r == KHV_ENTER_FAULT)
 		return -EIO;
 	x->reason = VMX_EXIT_REASONS_FAILED_VMENTRY;
@@ -308,6 +313,8 @@ static int before_entry(struct khv_vcpu *vcpu)
 		return EXIT_SLOW;
 	}
 	do_flush(vcpu, vmx);
+	if (vmx->flush & VMX_PEBS)
+		khv_vmx_perf_quiesce();
 	return RESUME_GUEST;
 }
 

@@ -73,6 +73,10 @@ struct vmx_exit {
 #define VMX_REAL_MODE		BIT(3)
 #define VMX_ROOT		BIT(4)	/* shadow paging: another root */
 #define VMX_REWRITE		BIT(5)	/* the VMCS could not be had, and missed writes */
+#define VMX_PEBS		BIT(6)	/* stays: the host samples with PEBS, see perf.c */
+
+/* MSRs of perf.c's lists. */
+#define VMX_NR_PERF		2
 
 /**
  * struct vmx_vcpu - vcpu->hw
@@ -84,6 +88,7 @@ struct vmx_exit {
  * @flush: VMX_FLUSH_* and others due before the next entry, VMX_REAL_MODE to refuse it
  * @root: what the hardware walks, with shadow paging
  * @pat: the guest's, where entry does not load it
+ * @perf_guest, @perf_host: MSRs that entry and exit load while VMX_PEBS
  * @cpu_ctl: CPU_BASED_VM_EXEC_CONTROL as in the VMCS
  */
 struct vmx_vcpu {
@@ -108,6 +113,7 @@ struct vmx_vcpu {
 	u64 pat;
 	bool syscall_msrs_loaded, tsc_aux_loaded, efer_loaded;
 
+	struct vmx_msr_entry perf_guest[VMX_NR_PERF], perf_host[VMX_NR_PERF];
 	struct khv_host_state host;
 	u64 host_rsp, host_cr3, host_cr4, host_fs_base;
 	u64 host_spec_ctrl, host_tsc_aux;
@@ -188,6 +194,14 @@ void khv_vmx_msr_put(struct khv_vcpu *vcpu);
 int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data);
 int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data);
 void khv_vmx_msr_host_init(void);
+
+/* perf.c: host sampling that must not go on in the guest. */
+void khv_vmx_perf_init(void);
+/* Inside a region, at its start and after interrupts. */
+void khv_vmx_perf_update(struct vmx_vcpu *vmx);
+/* With VMX_PEBS: before an entry, and after one that failed without an exit. */
+void khv_vmx_perf_quiesce(void);
+void khv_vmx_perf_resume(const struct vmx_vcpu *vmx);
 
 /* event.c */
 u32 khv_vmx_interrupt_shadow(struct khv_vcpu *vcpu);
