@@ -69,6 +69,23 @@
 #define khv_kvm_present()	true
 #endif
 
+/* What the kernel does about a task whose guest takes split locks: KVM's alone since 6.19. */
+#define KHV_HAVE_SPLIT_LOCK	KHV_HAVE_CR4_SHADOW
+#if KHV_HAVE_SPLIT_LOCK
+#define khv_guest_split_lock(rip)	handle_guest_split_lock(rip)
+#else
+#define khv_guest_split_lock(rip)	true
+#endif
+
+/* Broadwell's processor trace and VMX exclude each other. Without a way to tell since 6.19. */
+#if KHV_HAVE_CR4_SHADOW && IS_ENABLED(CONFIG_PERF_EVENTS)
+#define khv_trace_handle_vmx(on)	intel_pt_handle_vmx(on)
+#define KHV_CAN_STOP_TRACE	true
+#else
+#define khv_trace_handle_vmx(on)	do { } while (0)
+#define KHV_CAN_STOP_TRACE	false
+#endif
+
 /* The work to be done before entering a guest: <linux/entry-kvm.h> was renamed with 6.18. */
 #define KHV_WORK_WANTS_VCPU	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0))
 #if KHV_WORK_WANTS_VCPU

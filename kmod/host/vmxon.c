@@ -16,6 +16,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/perf_event.h>
 #include <linux/smp.h>
 #include <asm/asm.h>
 #include <asm/processor.h>
@@ -26,6 +27,9 @@
 #include "host/hold.h"
 #include "host/host.h"
 #include "vmx/insn.h"
+
+/* "SDM, Miscellaneous Data": processor trace works in VMX operation. */
+#define VMX_MISC_TRACE	BIT_ULL(14)
 
 /**
  * struct vmxon_cpu - VMX on one CPU; only that CPU touches it, interrupts off
@@ -46,9 +50,33 @@ struct vmxon_cpu {
 };
 
 static DEFINE_PER_CPU(struct vmxon_cpu, vmxon_cpu);
+/* Processor trace does not go with VMX here (Broadwell): VMXON ends it. */
+static bool trace_conflicts;
+
+static bool trace_in_use(void)
+{
+	u64 ctl;
+
+	rdmsrq(MSR_IA32_RTIT_CTL, ctl);
+	return ctl & RTIT_CTL_TRACEEN;
+}
+
+static void trace_again(void)
+{
+	if (unlikely(trace_conflicts))
+		khv_trace_handle_vmx(0);
+}
+
 static int vmxon(void *page)
 {
 	u64 pa = __pa(page);
+
+	/* Perf marks the gap, and leaves the trace alone until it is told; or keeps it. */
+	if (unlikely(trace_conflicts)) {
+		if (!KHV_CAN_STOP_TRACE && trace_in_use())
+			return -EBUSY;
+		khv_trace_handle_vmx(1);
+	}
 
 	asm goto("1: vmxon %0\n"
 		 "jna %l[fail]\n"
@@ -56,8 +84,10 @@ static int vmxon(void *page)
 		 : : "m" (pa) : "memory", "cc" : fail, fault);
 	return 0;
 fail:
+	trace_again();
 	return -EIO;
 fault:
+	trace_again();
 	return -EPERM;
 }
 
@@ -103,6 +133,7 @@ static void exclusive_off(struct vmxon_cpu *c)
 	c->on = false;
 	c->current_vmcs = NULL;
 	vmxoff();
+	trace_again();
 	khv_cr4_clear_vmxe();
 }
 
@@ -220,6 +251,7 @@ static noinline void leave_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 	}
 	khv_vmclear(vmcs->pa);
 	vmxoff();
+	trace_again();
 	khv_write_cr4_raw(c->saved_cr4);
 }
 
@@ -293,6 +325,16 @@ static void free_pages_all(void)
 	}
 }
 
+static bool find_trace_conflict(void)
+{
+	u64 misc;
+
+	if (!boot_cpu_has(X86_FEATURE_INTEL_PT))
+		return false;
+	rdmsrq(MSR_IA32_VMX_MISC, misc);
+	return !(misc & VMX_MISC_TRACE);
+}
+
 int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
 {
 	bool want = KHV_HAVE_CR4_SHADOW && (mode == KHV_VMX_EXCLUSIVE ||
@@ -304,6 +346,7 @@ int khv_vmxon_init(u32 revision, enum khv_vmx_mode mode)
 		return -EOPNOTSUPP;
 	}
 
+	trace_conflicts = find_trace_conflict();
 	for_each_possible_cpu(cpu) {
 		struct vmxon_cpu *c = &per_cpu(vmxon_cpu, cpu);
 
