@@ -192,6 +192,31 @@ void khv_host_restore_debug(const struct khv_host_debug *debug)
 	}
 }
 
+static void set_split_lock_detect(u64 val, bool on)
+{
+	wrmsrq(MSR_TEST_CTRL, on ? val | MSR_TEST_CTRL_SPLIT_LOCK_DETECT :
+				   val & ~(u64)MSR_TEST_CTRL_SPLIT_LOCK_DETECT);
+}
+
+bool khv_host_allow_split_locks(void)
+{
+	u64 val;
+
+	rdmsrq(MSR_TEST_CTRL, val);
+	if (!(val & MSR_TEST_CTRL_SPLIT_LOCK_DETECT))
+		return false;
+	set_split_lock_detect(val, false);
+	return true;
+}
+
+void khv_host_detect_split_locks(void)
+{
+	u64 val;
+
+	rdmsrq(MSR_TEST_CTRL, val);
+	set_split_lock_detect(val, true);
+}
+
 void khv_host_irq_window(void)
 {
 	local_irq_enable();

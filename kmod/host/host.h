@@ -76,6 +76,13 @@ static inline void khv_host_load_guest_debug(const u64 dr[4])
  */
 void khv_host_irq_window(void);
 
+/*
+ * Around a region of a guest that takes split locks, where the kernel keeps its own
+ * way to let it to KVM. True if they were detected before.
+ */
+bool khv_host_allow_split_locks(void);
+void khv_host_detect_split_locks(void);
+
 /* Deliver an event that ended a guest run to the host's own handler. Interrupts off. */
 void khv_host_nmi(void);
 void khv_host_machine_check(void);

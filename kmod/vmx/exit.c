@@ -5,6 +5,9 @@
  *
  * Each case calls the code that knows the guest's side; no logic lives here.
  */
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <asm/cpu.h>
 #include <asm/trapnr.h>
 #include <uapi/asm/debugreg.h>
 
@@ -37,6 +40,22 @@ static int db(struct khv_vcpu *vcpu, u64 dr6)
 	return RESUME_GUEST;
 }
 
+/* #AC is the guest's own, or the host's for a split lock, which user mode may ask for, too. */
+static int fast_alignment_check(struct khv_vcpu *vcpu)
+{
+	struct vmx_exit *x = &to_vmx(vcpu)->exit;
+
+	x->error_code = khv_vmread(VM_EXIT_INTR_ERROR_CODE);
+	if (unlikely(boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT)) &&
+	    !((khv_cr0(vcpu) & X86_CR0_AM) && (khv_rflags(vcpu) & X86_EFLAGS_AC) &&
+	      khv_hw->get_cpl(vcpu) == 3)) {
+		khv_rip(vcpu);
+		return EXIT_SLOW;
+	}
+	khv_queue_exception_e(vcpu, X86_TRAP_AC, x->error_code);
+	return RESUME_GUEST;
+}
+
 static int fast_exception(struct khv_vcpu *vcpu)
 {
 	struct vmx_exit *x = &to_vmx(vcpu)->exit;
@@ -65,8 +84,7 @@ static int fast_exception(struct khv_vcpu *vcpu)
 		khv_queue_db(vcpu, 0);
 		return RESUME_GUEST;
 	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_AC:
-		khv_queue_exception_e(vcpu, X86_TRAP_AC, khv_vmread(VM_EXIT_INTR_ERROR_CODE));
-		return RESUME_GUEST;
+		return fast_alignment_check(vcpu);
 	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF:
 		x->qual = khv_vmread(EXIT_QUALIFICATION);
 		x->error_code = khv_vmread(VM_EXIT_INTR_ERROR_CODE);
@@ -185,15 +203,42 @@ static int not_entered(struct khv_vcpu *vcpu)
 	return khv_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, ARRAY_SIZE(data), data);
 }
 
+/*
+ * The kernel lets the task do it, slowed down, or kills it, as the host's administrator
+ * wants. Where it keeps that to KVM the guest may, from now on, after a word in the log.
+ */
+static int handle_split_lock(struct khv_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (khv_guest_split_lock(khv_rip(vcpu))) {
+		if (!KHV_HAVE_SPLIT_LOCK) {
+			pr_warn_ratelimited("%s/%d: split locks in its guest, at %#llx\n",
+					    current->comm, current->pid, khv_rip(vcpu));
+			to_vmx(vcpu)->split_locks = true;
+		}
+		return RESUME_GUEST;
+	}
+	run->exit_reason = KVM_EXIT_EXCEPTION;
+	run->ex.exception = X86_TRAP_AC;
+	run->ex.error_code = to_vmx(vcpu)->exit.error_code;
+	return EXIT_TO_USER;
+}
+
 static int handle_exception(struct khv_vcpu *vcpu)
 {
 	struct vmx_exit *x = &to_vmx(vcpu)->exit;
-	const u32 pf = INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF;
 	gpa_t gpa;
 	int r;
 
-	if ((x->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) != pf)
+	switch (x->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) {
+	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_AC:
+		return handle_split_lock(vcpu);
+	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF:
+		break;
+	default:
 		return unexpected(vcpu);
+	}
 	r = khv_shadow_fault(vcpu, x->qual, x->error_code, &gpa);
 	if (r != KHV_FAULT_EMULATE)
 		return r;

@@ -198,6 +198,8 @@ static int region_enter(struct khv_vcpu *vcpu)
 		rdmsrq(MSR_IA32_SPEC_CTRL, vmx->host_spec_ctrl);
 	update_host_fields(vmx);
 	khv_vmx_perf_update(vmx);
+	if (unlikely(vmx->split_locks))
+		vmx->split_locks_allowed = khv_host_allow_split_locks();
 	khv_vmx_msr_load(vcpu);
 	load_breakpoints(vcpu);
 	khv_mitigate_enter(vcpu->vm);
@@ -221,6 +223,10 @@ static void region_leave(struct khv_vcpu *vcpu)
 	if (unlikely(vcpu->events.active.kind != KHV_EVENT_NONE))
 		withdraw_event(vcpu);
 	khv_vmx_msr_put(vcpu);
+	if (unlikely(vmx->split_locks_allowed)) {
+		khv_host_detect_split_locks();
+		vmx->split_locks_allowed = false;
+	}
 	khv_host_restore(&vmx->host);
 	khv_ibpb_before_user();
 	vmx->in_region = false;

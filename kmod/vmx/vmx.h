@@ -87,6 +87,7 @@ struct vmx_exit {
  * @host_cpu: the CPU whose constants are in the host fields
  * @flush: VMX_FLUSH_* and others due before the next entry, VMX_REAL_MODE to refuse it
  * @root: what the hardware walks, with shadow paging
+ * @split_locks: the guest takes some; @split_locks_allowed: and this region lets it
  * @pat: the guest's, where entry does not load it
  * @perf_guest, @perf_host: MSRs that entry and exit load while VMX_PEBS
  * @cpu_ctl: CPU_BASED_VM_EXEC_CONTROL as in the VMCS
@@ -112,6 +113,7 @@ struct vmx_vcpu {
 	hpa_t root;
 	u64 pat;
 	bool syscall_msrs_loaded, tsc_aux_loaded, efer_loaded;
+	bool split_locks, split_locks_allowed;
 
 	struct vmx_msr_entry perf_guest[VMX_NR_PERF], perf_host[VMX_NR_PERF];
 	struct khv_host_state host;
