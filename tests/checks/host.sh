@@ -7,8 +7,7 @@
 # HOST_CYCLES says how often each CPU goes; the whole count is
 #     HOST_CYCLES=200 make check SUITES="host-amd host-intel host-debug"
 
-KERNEL=small
-[ "$CPU" != debug ] || { CPU=amd KERNEL=debug; }
+KERNEL=${KERNEL:-small}
 OPTIONS=(--cpu "$CPU" --kernel "$KERNEL" --smp 2 --timeout 3000
 	 --append "hpet=disable cpu0_hotplug")
 
