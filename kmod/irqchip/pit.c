@@ -276,6 +276,9 @@ static enum hrtimer_restart pit_tick(struct hrtimer *timer)
 	raw_spin_lock_irqsave(lock, flags);
 	edges = take_edges(pit, now);
 	due = edges || pit->missed;
+	/* Reinjection was turned off before this attempt: on to the next edge. */
+	if (!due)
+		start_timer(pit, now);
 	raw_spin_unlock_irqrestore(lock, flags);
 	if (!due)
 		return HRTIMER_NORESTART;

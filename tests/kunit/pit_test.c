@@ -489,8 +489,14 @@ static void test_reinjection(struct kunit *test)
 	w.answer = -1;
 	fire(0);
 	KUNIT_EXPECT_EQ(test, w.vm->irq.pit->missed, 0u);
-	/* Not wanted. */
+	/* Turned off between an attempt and the next: the guest's own ticks go on. */
+	w.answer = 0;
+	fire(0);
+	KUNIT_EXPECT_EQ(test, w.vm->irq.pit->missed, 1u);
 	KUNIT_EXPECT_EQ(test, khv_pit_set_reinject(w.vm, false), 0);
+	fire(0);
+	KUNIT_EXPECT_GT(test, fake_expires, fake_now);
+	/* Not wanted. */
 	w.answer = 0;
 	fire(10 * period);
 	KUNIT_EXPECT_EQ(test, w.vm->irq.pit->missed, 0u);
