@@ -102,6 +102,27 @@
 } while (0)
 #endif
 
+/* Since 6.8 eventfds are signalled once and no more. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define khv_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#else
+#define khv_eventfd_signal(ctx)	eventfd_signal(ctx)
+#endif
+
+/*
+ * Wait first in a queue, and keep from others what was taken. 6.17 lets there be one
+ * of this kind only (-EBUSY); before, a second one would never hear anything.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define khv_add_wait_queue_first(queue, wait) ({			\
+	add_wait_queue_priority(queue, wait);				\
+	0;								\
+})
+#else
+#define khv_add_wait_queue_first(queue, wait)				\
+	add_wait_queue_priority_exclusive(queue, wait)
+#endif
+
 /* 6.16 named the 64-bit MSR accessors after their width. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
 #define rdmsrq(msr, val)	rdmsrl(msr, val)

@@ -14,10 +14,11 @@
 #include "irqchip/gsi.h"
 #include "irqchip/ioapic.h"
 #include "irqchip/pic.h"
+#include "vm/vcpu.h"
 #include "vm/vm.h"
 
 /* KVM's own limit on entries; a GSI may have one for each chip. */
-#define MAX_ROUTES	4096
+#define MAX_ROUTES	KHV_MAX_GSI
 
 enum route_kind { ROUTE_PIC, ROUTE_IOAPIC, ROUTE_MSI };
 
@@ -31,16 +32,20 @@ struct gsi_route {
 /**
  * struct khv_gsi_table - constant once published
  * @nr_gsis: GSIs below this may have routes
+ * @of_pin: which GSI leads to a pin, or -1
+ * @client_vectors: split irqchip: what pins of the client's I/O APIC send when level triggered
  * @first: of GSI g, route[first[g]] up to route[first[g + 1]]; lies behind @route
  */
 struct khv_gsi_table {
 	struct rcu_head rcu;
 	u32 nr_gsis;
+	s16 of_pin[KHV_NR_PINS];
+	DECLARE_BITMAP(client_vectors, 256);
 	u16 *first;
 	struct gsi_route route[];
 };
 
-static int send_msi(struct khv_vm *vm, u64 address, u32 data)
+static struct khv_irq_msg msi_message(struct khv_vm *vm, u64 address, u32 data)
 {
 	/* "SDM, Message Signalled Interrupts". Without a wider format the ID has 8 bits. */
 	struct khv_irq_msg msg = {
@@ -52,15 +57,30 @@ static int send_msi(struct khv_vm *vm, u64 address, u32 data)
 		.assert = true,
 	};
 
+	/* api.rst, KVM_CAP_X2APIC_API: the other 24 bits are where bits 63:40 are. */
+	if (READ_ONCE(vm->irq.ids_32bit))
+		msg.dest |= (address >> 32) & 0xffffff00;
 	/* With the redirection hint, any one of those meant. */
 	if ((address & BIT(3)) && msg.delivery_mode == 0)
 		msg.delivery_mode = 1;
+	return msg;
+}
+
+static bool msi_valid(struct khv_vm *vm, u64 address)
+{
+	return !READ_ONCE(vm->irq.ids_32bit) || !((address >> 32) & 0xff);
+}
+
+static int send_msi(struct khv_vm *vm, u64 address, u32 data)
+{
+	struct khv_irq_msg msg = msi_message(vm, address, data);
+
 	return khv_irq_deliver(vm, NULL, &msg);
 }
 
 int khv_msi_send(struct khv_vm *vm, u64 address, u32 data)
 {
-	return send_msi(vm, address, data);
+	return msi_valid(vm, address) ? send_msi(vm, address, data) : -EINVAL;
 }
 
 static int drive_route(struct khv_vm *vm, const struct gsi_route *route, int level,
@@ -100,11 +120,57 @@ out:
 	return ret;
 }
 
-static int parse_route(const struct kvm_irq_routing_entry *e, struct gsi_route *route)
+int khv_gsi_of_pin(struct khv_vm *vm, unsigned int pin)
+{
+	const struct khv_gsi_table *table;
+	int gsi;
+
+	rcu_read_lock();
+	table = rcu_dereference(vm->irq.gsi);
+	gsi = table && pin < KHV_NR_PINS ? table->of_pin[pin] : -1;
+	rcu_read_unlock();
+	return gsi;
+}
+
+/* Is one of the client's pins set to send @vector, level triggered, to @vcpu? */
+static bool client_pin_sends(const struct khv_gsi_table *table, struct khv_vcpu *vcpu, u8 vector)
+{
+	u32 gsi, nr = min_t(u32, table->nr_gsis, vcpu->vm->irq.client_gsis);
+	struct khv_irq_msg msg;
+
+	for (gsi = 0; gsi < nr; gsi++) {
+		const struct gsi_route *route = &table->route[table->first[gsi]];
+
+		/* A GSI has one MSI or none. */
+		if (table->first[gsi] == table->first[gsi + 1])
+			continue;
+		msg = msi_message(vcpu->vm, route->address, route->data);
+		if (msg.vector == vector && msg.level && khv_irq_reaches(vcpu, &msg))
+			return true;
+	}
+	return false;
+}
+
+bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector)
+{
+	const struct khv_gsi_table *table;
+	bool ret = false;
+
+	rcu_read_lock();
+	table = rcu_dereference(vcpu->vm->irq.gsi);
+	/* Most vectors are no such pin's, and every EOI asks. */
+	if (table && test_bit(vector, table->client_vectors))
+		ret = client_pin_sends(table, vcpu, vector);
+	rcu_read_unlock();
+	return ret;
+}
+
+static int parse_route(struct khv_vm *vm, const struct kvm_irq_routing_entry *e,
+		       struct gsi_route *route)
 {
 	switch (e->type) {
 	case KVM_IRQ_ROUTING_IRQCHIP:
-		if (e->flags)
+		if (e->flags || vm->irq.split)
 			return -EINVAL;
 		route->pin = e->u.irqchip.pin;
 		switch (e->u.irqchip.irqchip) {
@@ -129,9 +195,26 @@ static int parse_route(const struct kvm_irq_routing_entry *e, struct gsi_route *
 		route->kind = ROUTE_MSI;
 		route->address = (u64)e->u.msi.address_hi << 32 | e->u.msi.address_lo;
 		route->data = e->u.msi.data;
-		return 0;
+		return msi_valid(vm, route->address) ? 0 : -EINVAL;
 	}
 	return -EINVAL;
+}
+
+/* What is asked the other way round. */
+static void index_route(struct khv_vm *vm, struct khv_gsi_table *table, u32 gsi,
+			const struct gsi_route *route)
+{
+	switch (route->kind) {
+	case ROUTE_PIC:
+		table->of_pin[route->pin] = gsi;
+		break;
+	case ROUTE_IOAPIC:
+		table->of_pin[KHV_PIN_IOAPIC + route->pin] = gsi;
+		break;
+	default:
+		if (gsi < vm->irq.client_gsis && (route->data & BIT(15)))
+			__set_bit(route->data & 0xff, table->client_vectors);
+	}
 }
 
 /* Two entries may share a GSI only when they lead to different chips. */
@@ -146,24 +229,26 @@ static bool compatible(const struct kvm_irq_routing_entry *a,
  * Sort the entries by GSI (counting sort). @from gets each route's entry, to
  * compare those of one GSI; there are at most three before one is refused.
  */
-static int fill_table(struct khv_gsi_table *table, u16 *from,
+static int fill_table(struct khv_vm *vm, struct khv_gsi_table *table, u16 *from,
 		      const struct kvm_irq_routing_entry *entries, u32 nr)
 {
 	u16 *first = table->first;
 	u32 i, j, gsi, at;
 	int err;
 
+	memset(table->of_pin, 0xff, sizeof(table->of_pin));
 	for (i = 0; i < nr; i++)
-		first[entries[i].gsi + 1]++;
+		first[array_index_nospec(entries[i].gsi, table->nr_gsis) + 1]++;
 	for (gsi = 0; gsi < table->nr_gsis; gsi++)
 		first[gsi + 1] += first[gsi];
 	/* first[g + 1] walks down to the start of g + 1's group, then to g's. */
 	for (i = nr; i-- > 0; ) {
-		gsi = entries[i].gsi;
+		gsi = array_index_nospec(entries[i].gsi, table->nr_gsis);
 		at = --first[gsi + 1];
-		err = parse_route(&entries[i], &table->route[at]);
+		err = parse_route(vm, &entries[i], &table->route[at]);
 		if (err)
 			return err;
+		index_route(vm, table, gsi, &table->route[at]);
 		from[at] = i;
 	}
 	/* Now first[g + 1] is the start of g: shift down. */
@@ -207,7 +292,7 @@ int khv_gsi_set(struct khv_vm *vm, const struct kvm_irq_routing_entry *entries, 
 	}
 	table->nr_gsis = nr_gsis;
 	table->first = (u16 *)&table->route[nr];
-	err = fill_table(table, from, entries, nr);
+	err = fill_table(vm, table, from, entries, nr);
 	if (err)
 		goto err_free;
 	kvfree(from);

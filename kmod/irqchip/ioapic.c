@@ -9,6 +9,7 @@
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 #include <asm/apicdef.h>
 
 #include "irqchip/ioapic.h"
@@ -18,6 +19,13 @@
 
 #define WINDOW_SIZE	0x100
 #define VERSION		0x11
+
+/*
+ * A line that nobody takes down must not keep its guest from all else: after so
+ * many interrupts in a row the next one waits.
+ */
+#define MAX_EOIS	10000
+#define STORM_DELAY	msecs_to_jiffies(10)
 
 /* Offsets in the memory window. */
 enum { IOREGSEL = 0x00, IOWIN = 0x10, IOEOI = 0x40 };
@@ -38,6 +46,8 @@ enum { REG_ID, REG_VERSION, REG_ARB, REG_REDIR = 0x10 };
  * @id: bits 27:24 of the ID register
  * @lines: BIT(pin) is the OR of its sources
  * @sources: BIT(enum khv_irq_source) of each pin
+ * @eois: how many in a row found the line of a level-triggered pin still up
+ * @again: gives such a pin its interrupt later
  */
 struct khv_ioapic {
 	struct khv_io_dev dev;
@@ -45,6 +55,9 @@ struct khv_ioapic {
 	u8 id;
 	u32 lines;
 	u8 sources[KHV_IOAPIC_PINS];
+	u16 eois[KHV_IOAPIC_PINS];
+	struct delayed_work again;
+	struct khv_vm *vm;
 	u64 redir[KHV_IOAPIC_PINS];
 };
 
@@ -111,30 +124,64 @@ int khv_ioapic_set_pin(struct khv_vm *vm, unsigned int pin, int level,
 	return ret;
 }
 
-static void eoi(struct khv_vm *vm, u8 vector)
+/* The guest is done with it: what only irqfds that resample hold up goes down. */
+static void acknowledge(struct khv_vcpu *vcpu, struct khv_ioapic *ioapic, unsigned int pin)
 {
+	ioapic->sources[pin] &= ~BIT(KHV_IRQ_RESAMPLE);
+	if (!ioapic->sources[pin])
+		ioapic->lines &= ~BIT(pin);
+	khv_irq_acked(vcpu, KHV_PIN_IOAPIC, BIT(pin));
+}
+
+static void eoi(struct khv_vcpu *vcpu, u8 vector, bool level)
+{
+	struct khv_vm *vm = vcpu->vm;
 	struct khv_ioapic *ioapic = vm->irq.ioapic;
 	unsigned int pin;
 
 	for (pin = 0; pin < KHV_IOAPIC_PINS; pin++) {
 		u64 *rte = &ioapic->redir[pin];
 
-		if ((*rte & RTE_VECTOR) != vector || !(*rte & RTE_LEVEL))
+		if ((*rte & RTE_VECTOR) != vector)
+			continue;
+		acknowledge(vcpu, ioapic, pin);
+		if (!level || !(*rte & RTE_LEVEL))
 			continue;
 		*rte &= ~RTE_REMOTE_IRR;
-		/* Also when another pin's interrupt hid ours: they share the vector. */
-		retry(vm, pin);
+		if (!(ioapic->lines & BIT(pin))) {
+			ioapic->eois[pin] = 0;
+		} else if (++ioapic->eois[pin] >= MAX_EOIS) {
+			ioapic->eois[pin] = 0;
+			schedule_delayed_work(&ioapic->again, STORM_DELAY);
+		} else {
+			/* Also when another pin's interrupt hid ours: they share the vector. */
+			retry(vm, pin);
+		}
 	}
 }
 
-void khv_ioapic_eoi(struct khv_vm *vm, u8 vector)
+static void retry_all(struct work_struct *work)
 {
+	struct khv_ioapic *ioapic = container_of(work, struct khv_ioapic, again.work);
+	struct khv_vm *vm = ioapic->vm;
+	unsigned long flags;
+	unsigned int pin;
+
+	raw_spin_lock_irqsave(&vm->irq.lock, flags);
+	for (pin = 0; pin < KHV_IOAPIC_PINS; pin++)
+		retry(vm, pin);
+	raw_spin_unlock_irqrestore(&vm->irq.lock, flags);
+}
+
+void khv_ioapic_eoi(struct khv_vcpu *vcpu, u8 vector, bool level)
+{
+	struct khv_vm *vm = vcpu->vm;
 	unsigned long flags;
 
 	if (!vm->irq.ioapic)
 		return;
 	raw_spin_lock_irqsave(&vm->irq.lock, flags);
-	eoi(vm, vector);
+	eoi(vcpu, vector, level);
 	raw_spin_unlock_irqrestore(&vm->irq.lock, flags);
 }
 
@@ -226,7 +273,7 @@ static int ioapic_write(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr,
 		write_window(vm, data);
 		break;
 	case IOEOI:
-		eoi(vm, data);
+		eoi(vcpu, data, true);
 		break;
 	}
 	raw_spin_unlock_irqrestore(&vm->irq.lock, flags);
@@ -247,6 +294,8 @@ int khv_ioapic_create(struct khv_vm *vm)
 	if (!ioapic)
 		return -ENOMEM;
 	ioapic->dev.ops = &ioapic_ops;
+	ioapic->vm = vm;
+	INIT_DELAYED_WORK(&ioapic->again, retry_all);
 	for (pin = 0; pin < KHV_IOAPIC_PINS; pin++)
 		ioapic->redir[pin] = RTE_MASKED;
 	vm->irq.ioapic = ioapic;
@@ -265,6 +314,9 @@ void khv_ioapic_unregister(struct khv_vm *vm)
 
 void khv_ioapic_destroy(struct khv_vm *vm)
 {
+	if (!vm->irq.ioapic)
+		return;
+	cancel_delayed_work_sync(&vm->irq.ioapic->again);
 	kfree(vm->irq.ioapic);
 	vm->irq.ioapic = NULL;
 }

@@ -10,6 +10,7 @@
 #include "irqchip/ioapic.h"
 #include "irqchip/pic.h"
 #include "irqchip/pit.h"
+#include "vm/vcpu.h"
 #include "vm/vm.h"
 
 void khv_irqchip_init(struct khv_vm *vm)
@@ -46,6 +47,25 @@ err_pic:
 	return err;
 }
 
+int khv_irqchip_split(struct khv_vm *vm, u64 client_gsis)
+{
+	int err;
+
+	lockdep_assert_held(&vm->lock);
+	if (client_gsis > KHV_MAX_GSI)
+		return -EINVAL;
+	if (vm->irq.in_kernel || vm->nr_vcpus)
+		return -EEXIST;
+	err = khv_gsi_set(vm, NULL, 0);
+	if (err)
+		return err;
+	vm->irq.split = true;
+	vm->irq.client_gsis = client_gsis;
+	/* Who sees it true sees the above. */
+	smp_store_release(&vm->irq.in_kernel, true);
+	return 0;
+}
+
 void khv_irqchip_destroy(struct khv_vm *vm)
 {
 	/* First the one that raises interrupts by itself. */
@@ -55,10 +75,40 @@ void khv_irqchip_destroy(struct khv_vm *vm)
 	khv_pic_destroy(vm);
 }
 
+void khv_irq_acked(struct khv_vcpu *vcpu, unsigned int first, u32 pins)
+{
+	struct khv_vm *vm = vcpu->vm;
+	unsigned long word = (unsigned long)pins << first;
+	unsigned int bit;
+
+	if (!READ_ONCE(vm->irqfds.nr_resample))
+		return;
+	for_each_set_bit(bit, &word, KHV_NR_PINS)
+		set_bit(bit, &vm->irq.acked);
+	if (word)
+		khv_request(vcpu, KHV_REQ_IRQ_ACK);
+}
+
+/*
+ * Not where the guest acknowledges: that may be with interrupts off, and under irq.lock,
+ * which the wake-up of an irqfd takes inside its eventfd's lock.
+ */
+void khv_irq_acked_work(struct khv_vcpu *vcpu)
+{
+	unsigned long word = xchg(&vcpu->vm->irq.acked, 0);
+	unsigned int bit;
+	int gsi;
+
+	for_each_set_bit(bit, &word, KHV_NR_PINS) {
+		gsi = khv_gsi_of_pin(vcpu->vm, bit);
+		if (gsi >= 0)
+			khv_irqfd_resample(vcpu->vm, gsi);
+	}
+}
+
 int khv_irqchip_get(struct khv_vm *vm, struct kvm_irqchip *chip)
 {
-	/* Pairs with khv_irqchip_create(). */
-	if (!smp_load_acquire(&vm->irq.in_kernel))
+	if (!khv_pic_in_kernel(vm))
 		return -ENXIO;
 	switch (chip->chip_id) {
 	case KVM_IRQCHIP_PIC_MASTER:
@@ -75,8 +125,7 @@ int khv_irqchip_get(struct khv_vm *vm, struct kvm_irqchip *chip)
 
 int khv_irqchip_set(struct khv_vm *vm, const struct kvm_irqchip *chip)
 {
-	/* Pairs with khv_irqchip_create(). */
-	if (!smp_load_acquire(&vm->irq.in_kernel))
+	if (!khv_pic_in_kernel(vm))
 		return -ENXIO;
 	switch (chip->chip_id) {
 	case KVM_IRQCHIP_PIC_MASTER:

@@ -20,13 +20,23 @@ struct khv_pit;
 struct khv_gsi_table;
 
 #define KHV_IOAPIC_PINS		24
-#define KHV_MAX_GSI		1024	/* KVM_CAP_IRQ_ROUTING */
+#define KHV_MAX_GSI		4096	/* KVM_CAP_IRQ_ROUTING */
 
 /* Sources that may hold a line up; the line is their OR. */
 enum khv_irq_source { KHV_IRQ_USER, KHV_IRQ_PIT, KHV_IRQ_RESAMPLE, KHV_NR_IRQ_SOURCES };
 
+/* Pins of all chips in one row: the PICs', then the I/O APIC's. */
+#define KHV_PIN_IOAPIC		16
+#define KHV_NR_PINS		(KHV_PIN_IOAPIC + KHV_IOAPIC_PINS)
+
 struct khv_irqchip {
-	bool in_kernel;			/* KVM_CREATE_IRQCHIP was done; release/acquire */
+	bool in_kernel;			/* local APICs are, and maybe more; release/acquire */
+	bool split;			/* PIC and I/O APIC are the client's; before @in_kernel */
+	u16 client_gsis;		/* GSIs below are pins of its I/O APIC; likewise */
+	/* KVM_CAP_X2APIC_API, set at any time (READ_ONCE). */
+	bool ids_32bit;			/* in MSI addresses and struct kvm_lapic_state */
+	bool no_broadcast_quirk;	/* 0xff from a device means no x2APIC */
+	unsigned long acked;		/* bits of pins whose interrupt the guest is done with; atomic */
 	/* PIC, I/O APIC and PIT state. irqsave; raw, since hardirq timers take it. */
 	raw_spinlock_t lock;
 	struct khv_pic *pic;
@@ -44,7 +54,7 @@ struct khv_irq_msg {
 	bool level;		/* level triggered */
 	bool assert;
 	u8 shorthand;		/* 0 none, 1 self, 2 all, 3 all but self */
-	bool x2apic;		/* dest is 32 bits wide */
+	bool x2apic;		/* from an x2APIC: dest is 32 bits wide */
 };
 
 /*
@@ -53,7 +63,10 @@ struct khv_irq_msg {
  */
 void khv_irqchip_init(struct khv_vm *vm);
 int khv_irqchip_create(struct khv_vm *vm);
+/* KVM_CAP_SPLIT_IRQCHIP, likewise, but -EEXIST once there is a vCPU. */
+int khv_irqchip_split(struct khv_vm *vm, u64 client_gsis);
 void khv_irqchip_destroy(struct khv_vm *vm);
+/* PIC and I/O APIC: -ENXIO when they are not in the kernel. */
 int khv_irqchip_get(struct khv_vm *vm, struct kvm_irqchip *chip);
 int khv_irqchip_set(struct khv_vm *vm, const struct kvm_irqchip *chip);
 int khv_pit_create(struct khv_vm *vm, const struct kvm_pit_config *config);
@@ -71,6 +84,16 @@ int khv_irq_set(struct khv_vm *vm, u32 gsi, int level, enum khv_irq_source sourc
 int khv_gsi_set(struct khv_vm *vm, const struct kvm_irq_routing_entry *entries, u32 nr);
 /* KVM_SIGNAL_MSI and MSI routes. Same result as khv_irq_set(). */
 int khv_msi_send(struct khv_vm *vm, u64 address, u32 data);
+/* Which GSI leads to a pin (below KHV_NR_PINS), or -1. */
+int khv_gsi_of_pin(struct khv_vm *vm, unsigned int pin);
+/* Split irqchip: may @vector be one of the client's I/O APIC, for @vcpu? */
+bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector);
+/*
+ * The guest is done with interrupts of @pins, from bit @first on: for irqfds that resample.
+ * In @vcpu's context, which makes the request KHV_REQ_IRQ_ACK, to be served by _work().
+ */
+void khv_irq_acked(struct khv_vcpu *vcpu, unsigned int first, u32 pins);
+void khv_irq_acked_work(struct khv_vcpu *vcpu);
 /* Deliver a message to every local APIC it names. How many took it. Any context but NMI. */
 int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_irq_msg *msg);
 
@@ -91,7 +114,11 @@ void khv_lapic_ack(struct khv_vcpu *vcpu, int vector);
 /* The PIC's turn for this vCPU (ExtINT accepted here, its output raised)? And take its vector. */
 bool khv_lapic_accepts_pic(struct khv_vcpu *vcpu);
 bool khv_pic_pending(struct khv_vm *vm);
-int khv_pic_ack(struct khv_vm *vm);
+int khv_pic_ack(struct khv_vcpu *vcpu);
+/* Does an ExtINT get through, whoever it is from? The vCPU has a local APIC. */
+bool khv_lapic_accepts_extint(struct khv_vcpu *vcpu);
+/* Would this message, not from an APIC, reach that vCPU? */
+bool khv_irq_reaches(struct khv_vcpu *vcpu, const struct khv_irq_msg *msg);
 
 /* Set IRR of one vCPU and kick it. False when it was pending already. Any context. */
 bool khv_lapic_set_irr(struct khv_vcpu *vcpu, u8 vector, bool level);
@@ -120,6 +147,9 @@ void khv_lapic_timer_work(struct khv_vcpu *vcpu);
 bool khv_lapic_timer_pending(struct khv_vcpu *vcpu);
 /* Guest TSC offset changed: restart a TSC-deadline timer. */
 void khv_lapic_tsc_changed(struct khv_vcpu *vcpu);
+
+/* Split irqchip: the vector of KHV_REQ_IOAPIC_EOI. */
+u8 khv_lapic_client_eoi(struct khv_vcpu *vcpu);
 
 /* INIT and SIPI events latched for this vCPU; called by the run loop. True if mp_state changed. */
 bool khv_lapic_accept_events(struct khv_vcpu *vcpu);

@@ -10,6 +10,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/gfp.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -134,6 +135,28 @@ static void find_highest_isr(struct khv_lapic *apic)
 	apic->highest_isr = w * 32 + __fls(khv_lapic_reg(apic, APIC_ISR + w * 0x10));
 }
 
+/* To the I/O APIC, wherever it is. Of edges only irqfds that resample want to know. */
+static void broadcast_eoi(struct khv_lapic *apic, u8 vector)
+{
+	struct khv_vcpu *vcpu = apic->vcpu;
+	struct khv_vm *vm = vcpu->vm;
+	bool level = khv_lapic_reg(apic, APIC_TMR + (vector >> 5) * 0x10) & BIT(vector & 31);
+
+	if (unlikely(vm->irq.split)) {
+		if (!khv_gsi_client_eoi(vcpu, vector))
+			return;
+		apic->client_eoi = vector;
+		khv_request(vcpu, KHV_REQ_IOAPIC_EOI);
+	} else if (level || READ_ONCE(vm->irqfds.nr_resample)) {
+		khv_ioapic_eoi(vcpu, vector, level);
+	}
+}
+
+u8 khv_lapic_client_eoi(struct khv_vcpu *vcpu)
+{
+	return vcpu->lapic->client_eoi;
+}
+
 static void eoi(struct khv_lapic *apic)
 {
 	int vector = apic->highest_isr;
@@ -149,8 +172,7 @@ static void eoi(struct khv_lapic *apic)
 		apic->isr_words &= ~BIT(w);
 	find_highest_isr(apic);
 	update_ppr(apic);
-	if (khv_lapic_reg(apic, APIC_TMR + w * 0x10) & BIT(vector & 31))
-		khv_ioapic_eoi(apic->vcpu->vm, vector);
+	broadcast_eoi(apic, vector);
 	recheck(apic);
 }
 
@@ -243,6 +265,11 @@ static bool lint0_is_extint(const struct khv_lapic *apic)
 		return true;
 	return (khv_lapic_reg(apic, APIC_LVT0) & (APIC_LVT_MASKED | APIC_MODE_MASK)) ==
 	       APIC_DM_EXTINT;
+}
+
+bool khv_lapic_accepts_extint(struct khv_vcpu *vcpu)
+{
+	return lint0_is_extint(vcpu->lapic);
 }
 
 bool khv_lapic_accepts_pic(struct khv_vcpu *vcpu)
@@ -443,6 +470,7 @@ int khv_x2apic_read(struct khv_vcpu *vcpu, u32 msr, u64 *data)
 
 	if (!apic || apic->mode != KHV_APIC_X2APIC || reg >= 0x400 || !(READABLE & REG_BIT(reg)))
 		return 1;
+	reg = array_index_nospec(reg, 0x400);
 	*data = read_reg(apic, reg);
 	if (reg == APIC_ICR)
 		*data |= (u64)khv_lapic_reg(apic, APIC_ICR2) << 32;
@@ -514,6 +542,7 @@ int khv_x2apic_write(struct khv_vcpu *vcpu, u32 msr, u64 data)
 	}
 	if (reg >= 0x400 || !(WRITABLE & REG_BIT(reg)) || (data & ~x2apic_writable(apic, reg)))
 		return 1;
+	reg = array_index_nospec(reg, 0x400);
 	write_reg(apic, reg, data);
 	return 0;
 }
@@ -674,6 +703,8 @@ int khv_lapic_get(struct khv_vcpu *vcpu, struct kvm_lapic_state *s)
 	khv_lapic_timer_work(vcpu);
 	memcpy(s->regs, apic->regs, sizeof(s->regs));
 	/* api.rst: without KVM_CAP_X2APIC_API the ID has xAPIC's format in both modes. */
+	if (apic->mode == KHV_APIC_X2APIC && READ_ONCE(vcpu->vm->irq.ids_32bit))
+		id = vcpu->id;
 	memcpy(s->regs + APIC_ID, &id, sizeof(id));
 	count = khv_lapic_timer_count(apic);
 	memcpy(s->regs + APIC_TMCCT, &count, sizeof(count));
@@ -726,8 +757,9 @@ int khv_lapic_set(struct khv_vcpu *vcpu, const struct kvm_lapic_state *s)
 	if (!apic)
 		return -EINVAL;
 	x2apic = apic->mode == KHV_APIC_X2APIC;
-	/* The ID is the vCPU's; in x2APIC mode another one is refused, as on KVM. */
-	if (x2apic && state_reg(s, APIC_ID) >> 24 != (u32)vcpu->id)
+	/* The ID stays the vCPU's; another one is refused where KVM does so. */
+	if (x2apic && READ_ONCE(vcpu->vm->irq.ids_32bit) &&
+	    state_reg(s, APIC_ID) != (u32)vcpu->id)
 		return -EINVAL;
 
 	khv_lapic_put_reg(apic, APIC_TASKPRI, state_reg(s, APIC_TASKPRI) & APIC_TPRI_MASK);

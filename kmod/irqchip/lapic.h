@@ -55,6 +55,7 @@ struct khv_lapic_timer {
  * @errors: ESR bits collected since the last write to ESR
  * @events: INIT and SIPI that have arrived
  * @sipi_vector: valid with KHV_APIC_SIPI
+ * @client_eoi: the vector of KHV_REQ_IOAPIC_EOI
  *
  * The vCPU's own context (vcpu->lock) owns everything but IRR and TMR in
  * @regs, @irr_words, @errors, @events and @sipi_vector, which any context sets
@@ -66,6 +67,7 @@ struct khv_lapic {
 	void *regs;
 	u8 mode;
 	u8 sipi_vector;
+	u8 client_eoi;
 	int highest_isr;
 	u32 isr_words;
 	unsigned long irr_words;

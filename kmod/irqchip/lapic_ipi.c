@@ -62,6 +62,19 @@ static bool match_logical(const struct khv_lapic *apic, u32 dest)
 	}
 }
 
+/* The ID that means everyone, to those that know this kind of message. */
+static bool is_broadcast(const struct khv_lapic *apic, const struct khv_irq_msg *msg)
+{
+	if (msg->x2apic)
+		return msg->dest == ~0u;
+	/* A client that keeps the quirk: eight bits of ones also mean everyone to an x2APIC. */
+	if (msg->dest == 0xff)
+		return apic->mode != KHV_APIC_X2APIC ||
+		       !READ_ONCE(apic->vcpu->vm->irq.no_broadcast_quirk);
+	/* Only with 32-bit IDs in MSI addresses. */
+	return msg->dest == ~0u && apic->mode == KHV_APIC_X2APIC;
+}
+
 static bool match(const struct khv_lapic *apic, const struct khv_vcpu *from,
 		  const struct khv_irq_msg *msg)
 {
@@ -73,8 +86,7 @@ static bool match(const struct khv_lapic *apic, const struct khv_vcpu *from,
 	case SHORT_OTHERS:
 		return apic->vcpu != from;
 	}
-	/* Eight bits of ones from a device also mean everyone to an x2APIC, as on KVM. */
-	if (msg->dest == (msg->x2apic ? ~0u : 0xff))
+	if (is_broadcast(apic, msg))
 		return true;
 	if (msg->logical)
 		return match_logical(apic, msg->dest);
@@ -169,6 +181,11 @@ static int deliver_lowest(struct khv_vm *vm, struct khv_vcpu *from,
 	return best ? accept(best, from, msg) : 0;
 }
 
+bool khv_irq_reaches(struct khv_vcpu *vcpu, const struct khv_irq_msg *msg)
+{
+	return present(vcpu->lapic) && match(vcpu->lapic, NULL, msg);
+}
+
 int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_irq_msg *msg)
 {
 	struct khv_lapic *apic;
@@ -180,8 +197,8 @@ int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_i
 		apic = from ? from->lapic : NULL;
 		return present(apic) ? accept(apic, from, msg) : 0;
 	}
-	if (msg->shorthand == SHORT_NONE && !msg->logical &&
-	    msg->dest != (msg->x2apic ? ~0u : 0xff)) {
+	if (msg->shorthand == SHORT_NONE && !msg->logical && msg->dest != ~0u &&
+	    (msg->dest != 0xff || msg->x2apic)) {
 		apic = find_physical(vm, msg->dest);
 		return present(apic) ? accept(apic, from, msg) : 0;
 	}

@@ -133,8 +133,31 @@ int khv_pic_set_pin(struct khv_vm *vm, unsigned int pin, int level, enum khv_irq
 	return ret;
 }
 
-/* The chip's part of an interrupt acknowledge: which input, 7 when none is left. */
-static unsigned int acknowledge(struct kvm_pic_state *c, bool master)
+/*
+ * The guest is done with inputs @mask of a chip: what only irqfds that resample hold up
+ * goes down. Their line, and so the request of a level-triggered one.
+ */
+static void finished(struct khv_vcpu *vcpu, struct khv_pic *pic, unsigned int which, u8 mask)
+{
+	unsigned long todo = mask;
+	unsigned int bit;
+
+	for_each_set_bit(bit, &todo, 8) {
+		u8 *sources = &pic->sources[which * 8 + bit];
+
+		if (!(*sources & BIT(KHV_IRQ_RESAMPLE)))
+			continue;
+		*sources &= ~BIT(KHV_IRQ_RESAMPLE);
+		set_input(&pic->chip[which], bit, *sources);
+	}
+	khv_irq_acked(vcpu, which * 8, mask);
+}
+
+/*
+ * A chip's part of an interrupt acknowledge: which input, 7 when none is left. In the
+ * automatic EOI mode that is all there is, and the input is added to *@done.
+ */
+static unsigned int acknowledge(struct kvm_pic_state *c, bool master, u8 *done)
 {
 	int irq = pending(c, master);
 
@@ -144,6 +167,8 @@ static unsigned int acknowledge(struct kvm_pic_state *c, bool master)
 		c->isr |= BIT(irq);
 	else if (c->rotate_on_auto_eoi)
 		c->priority_add = (irq + 1) & 7;
+	if (c->auto_eoi)
+		*done |= BIT(irq);
 	/* A level stays as long as its line. */
 	if (!(c->elcr & BIT(irq)))
 		c->irr &= ~BIT(irq);
@@ -155,21 +180,25 @@ bool khv_pic_pending(struct khv_vm *vm)
 	return vm->irq.pic && READ_ONCE(vm->irq.pic->output);
 }
 
-int khv_pic_ack(struct khv_vm *vm)
+int khv_pic_ack(struct khv_vcpu *vcpu)
 {
+	struct khv_vm *vm = vcpu->vm;
 	struct khv_pic *pic = vm->irq.pic;
 	struct kvm_pic_state *c = pic->chip;
+	u8 done[2] = {};
 	unsigned long flags;
 	unsigned int irq;
 	int vector;
 
 	raw_spin_lock_irqsave(&vm->irq.lock, flags);
-	irq = acknowledge(c, true);
+	irq = acknowledge(c, true, &done[0]);
 	if (irq == CASCADE) {
 		c++;
-		irq = acknowledge(c, false);
+		irq = acknowledge(c, false, &done[1]);
 	}
 	vector = (c->irq_base & 0xf8) | irq;
+	finished(vcpu, pic, 0, done[0]);
+	finished(vcpu, pic, 1, done[1]);
 	update(vm);
 	raw_spin_unlock_irqrestore(&vm->irq.lock, flags);
 	return vector;
@@ -265,14 +294,14 @@ static void write_chip(struct kvm_pic_state *c, bool odd, u8 val)
 	}
 }
 
-static u8 read_chip(struct kvm_pic_state *c, bool master, bool odd)
+static u8 read_chip(struct kvm_pic_state *c, bool master, bool odd, u8 *done)
 {
 	int irq;
 
 	if (c->poll) {
 		c->poll = 0;
 		irq = pending(c, master);
-		return irq < 0 ? 0 : 0x80 | acknowledge(c, master);
+		return irq < 0 ? 0 : 0x80 | acknowledge(c, master, done);
 	}
 	if (odd)
 		return c->imr;
@@ -287,6 +316,7 @@ static int pic_read(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, int
 	unsigned int which = dev - pic->dev;
 	unsigned long flags;
 	u8 *data = val;
+	u8 done = 0;
 	int i;
 
 	memset(val, 0xff, len);
@@ -296,8 +326,12 @@ static int pic_read(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, int
 
 		if (port > 1)
 			break;
-		data[i] = which == 2 ? pic->chip[port & 1].elcr :
-			  read_chip(&pic->chip[which], !which, port);
+		if (which == 2) {
+			data[i] = pic->chip[port & 1].elcr;
+			continue;
+		}
+		data[i] = read_chip(&pic->chip[which], !which, port, &done);
+		finished(vcpu, pic, which, done);
 	}
 	update(vm);
 	raw_spin_unlock_irqrestore(&vm->irq.lock, flags);
@@ -321,6 +355,7 @@ static int pic_write(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, in
 	unsigned int which = dev - pic->dev;
 	const u8 *data = val;
 	unsigned long flags;
+	u8 isr;
 	int i;
 
 	raw_spin_lock_irqsave(&vm->irq.lock, flags);
@@ -329,10 +364,14 @@ static int pic_write(struct khv_vcpu *vcpu, struct khv_io_dev *dev, u64 addr, in
 
 		if (port > 1)
 			break;
-		if (which == 2)
+		if (which == 2) {
 			write_elcr(&pic->chip[port & 1], data[i]);
-		else
-			write_chip(&pic->chip[which], port, data[i]);
+			continue;
+		}
+		isr = pic->chip[which].isr;
+		write_chip(&pic->chip[which], port, data[i]);
+		/* By an EOI, or a reset. */
+		finished(vcpu, pic, which, isr & ~pic->chip[which].isr);
 	}
 	update(vm);
 	raw_spin_unlock_irqrestore(&vm->irq.lock, flags);

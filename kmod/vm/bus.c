@@ -5,7 +5,8 @@
  *
  * Readers hold vm->srcu and see an immutable array, but for one thing: a device
  * that goes leaves its range behind with no device in it, so that going never
- * fails; the next registration drops such ranges.
+ * fails; the next registration drops such ranges. Writes that no device takes may
+ * still be an ioeventfd's (ioeventfd.c).
  */
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -177,6 +178,8 @@ static int bus_write(struct khv_vcpu *vcpu, enum khv_bus_id bus, u64 addr, int l
 		return 0;
 	dev = find(vcpu->vm, bus, addr, len);
 	if (dev && !dev->ops->write(vcpu, dev, addr, len, val))
+		return 0;
+	if (!khv_ioeventfd_write(vcpu, bus, addr, len, val))
 		return 0;
 	return khv_coalesced_write(vcpu->vm, bus, addr, len, val) ? 0 : -EOPNOTSUPP;
 }

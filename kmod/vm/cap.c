@@ -19,6 +19,8 @@
 #include "vm/vm.h"
 #include "x86/xstate.h"
 
+#define X2APIC_FLAGS	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+
 static int cap_nr_vcpus(void)
 {
 	return min_t(int, num_online_cpus(), KHV_MAX_VCPUS);
@@ -131,6 +133,15 @@ static const struct {
 	/* Which page of a vCPU's mapping it is. */
 	{ KVM_CAP_COALESCED_MMIO, KHV_PAGE_COALESCED },
 	{ KVM_CAP_COALESCED_PIO, 1 },
+	{ KVM_CAP_PIT, 1 },
+	{ KVM_CAP_REINJECT_CONTROL, 1 },
+	{ KVM_CAP_IRQFD, 1 },
+	{ KVM_CAP_IRQFD_RESAMPLE, 1 },
+	{ KVM_CAP_IOEVENTFD, 1 },
+	{ KVM_CAP_IOEVENTFD_NO_LENGTH, 1 },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
+	{ KVM_CAP_SPLIT_IRQCHIP, 1 },
+	{ KVM_CAP_X2APIC_API, X2APIC_FLAGS },
 	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
 };
 
@@ -162,6 +173,28 @@ static int enable_max_vcpu_id(struct khv_vm *vm, const u64 *args)
 		r = 0;
 	mutex_unlock(&vm->lock);
 	return r;
+}
+
+static int enable_split_irqchip(struct khv_vm *vm, const u64 *args)
+{
+	int r;
+
+	mutex_lock(&vm->lock);
+	r = khv_irqchip_split(vm, args[0]);
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
+/* At any time; each flag stays once it is set. */
+static int enable_x2apic_api(struct khv_vm *vm, const u64 *args)
+{
+	if (args[0] & ~X2APIC_FLAGS)
+		return -EINVAL;
+	if (args[0] & KVM_X2APIC_API_USE_32BIT_IDS)
+		WRITE_ONCE(vm->irq.ids_32bit, true);
+	if (args[0] & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+		WRITE_ONCE(vm->irq.no_broadcast_quirk, true);
+	return 0;
 }
 
 static int enable_manual_dirty_log(struct khv_vm *vm, const u64 *args)
@@ -244,6 +277,8 @@ static const struct {
 	{ KVM_CAP_X86_DISABLE_EXITS, disable_exits },
 	{ KVM_CAP_DISABLE_QUIRKS, disable_quirks },
 	{ KVM_CAP_DISABLE_QUIRKS2, disable_quirks2 },
+	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
+	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
 };
 
 int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap)

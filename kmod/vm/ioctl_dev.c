@@ -30,15 +30,20 @@ const struct khv_ioctl *khv_ioctl_find(const struct khv_ioctl *table, unsigned i
 	return NULL;
 }
 
-/* What the number says, but for the one that <linux/kvm.h> defines the wrong way round. */
+/* <linux/kvm.h> defines these the wrong way round. */
+static bool wrong_way_round(const struct khv_ioctl *row)
+{
+	return row->cmd == KVM_SET_IRQCHIP || row->cmd == KVM_SET_PIT;
+}
+
 static bool copies_in(const struct khv_ioctl *row)
 {
-	return (_IOC_DIR(row->cmd) & _IOC_WRITE) || row->cmd == KVM_SET_IRQCHIP;
+	return (_IOC_DIR(row->cmd) & _IOC_WRITE) || wrong_way_round(row);
 }
 
 static bool copies_out(const struct khv_ioctl *row)
 {
-	return (_IOC_DIR(row->cmd) & _IOC_READ) && row->cmd != KVM_SET_IRQCHIP;
+	return (_IOC_DIR(row->cmd) & _IOC_READ) && !wrong_way_round(row);
 }
 
 int khv_ioctl_enter(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, unsigned long raw)

@@ -258,7 +258,7 @@ static int interrupt(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 
 	if (intr->irq > 255)
 		return -EINVAL;
-	if (vcpu->lapic)
+	if (khv_pic_in_kernel(vcpu->vm))
 		return -ENXIO;
 	if (vcpu->events.ext_vector >= 0)
 		return -EEXIST;

@@ -24,12 +24,6 @@
 #include "vm/vm.h"
 #include "x86/pvclock.h"
 
-static bool irqchip_in_kernel(struct khv_vm *vm)
-{
-	/* Pairs with the release in khv_irqchip_create(): the chips are there. */
-	return smp_load_acquire(&vm->irq.in_kernel);
-}
-
 static int check_extension(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
 	return khv_check_extension(arg->raw);
@@ -130,56 +124,131 @@ static int create_irqchip(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 
 static int get_irqchip(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
-	if (!irqchip_in_kernel(vm))
-		return -ENXIO;
 	return khv_irqchip_get(vm, arg->data);
 }
 
 static int set_irqchip(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
-	if (!irqchip_in_kernel(vm))
-		return -ENXIO;
 	return khv_irqchip_set(vm, arg->data);
 }
 
-static int create_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+static int new_pit(struct khv_vm *vm, const struct kvm_pit_config *config)
 {
 	int err;
 
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	err = vm->irq.pit ? -EEXIST : khv_pit_create(vm, arg->data);
+	err = vm->irq.pit ? -EEXIST : khv_pit_create(vm, config);
 	mutex_unlock(&vm->lock);
 	return err;
 }
 
-static int get_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+static int create_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
-	int err;
+	return new_pit(vm, arg->data);
+}
 
+/* The first form of it, which had no choice. */
+static int create_pit(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return new_pit(vm, &(struct kvm_pit_config){ .flags = KVM_PIT_SPEAKER_DUMMY });
+}
+
+/* vm->lock, with a PIT there; -ENXIO or -EINTR without it. */
+static int lock_pit(struct khv_vm *vm)
+{
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	err = vm->irq.pit ? khv_pit_get(vm, arg->data) : -ENXIO;
+	if (vm->irq.pit)
+		return 0;
+	mutex_unlock(&vm->lock);
+	return -ENXIO;
+}
+
+static int get_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	int err = lock_pit(vm);
+
+	if (err)
+		return err;
+	err = khv_pit_get(vm, arg->data);
 	mutex_unlock(&vm->lock);
 	return err;
 }
 
 static int set_pit2(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
-	int err;
+	int err = lock_pit(vm);
 
-	if (mutex_lock_killable(&vm->lock))
-		return -EINTR;
-	err = vm->irq.pit ? khv_pit_set(vm, arg->data) : -ENXIO;
+	if (err)
+		return err;
+	err = khv_pit_set(vm, arg->data);
 	mutex_unlock(&vm->lock);
 	return err;
+}
+
+/* The first forms of the two, without flags. */
+static int get_pit(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	struct kvm_pit_state *state = arg->data;
+	struct kvm_pit_state2 state2;
+	int err = lock_pit(vm);
+
+	if (err)
+		return err;
+	err = khv_pit_get(vm, &state2);
+	memcpy(state->channels, state2.channels, sizeof(state->channels));
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int set_pit(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	const struct kvm_pit_state *state = arg->data;
+	struct kvm_pit_state2 state2;
+	int err = lock_pit(vm);
+
+	if (err)
+		return err;
+	err = khv_pit_get(vm, &state2);
+	memcpy(state2.channels, state->channels, sizeof(state2.channels));
+	if (!err)
+		err = khv_pit_set(vm, &state2);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/* Its number says that it has no argument. */
+static int reinject_control(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	struct kvm_reinject_control control;
+	int err;
+
+	if (copy_from_user(&control, arg->user, sizeof(control)))
+		return -EFAULT;
+	err = lock_pit(vm);
+	if (err)
+		return err;
+	err = khv_pit_set_reinject(vm, control.pit_reinject);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int irqfd(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_irqfd(vm, arg->data);
+}
+
+static int ioeventfd(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_ioeventfd(vm, arg->data);
 }
 
 static int irq_line(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
 	const struct kvm_irq_level *line = arg->data;
 
-	if (!irqchip_in_kernel(vm))
+	if (!khv_irqchip_in_kernel(vm))
 		return -ENXIO;
 	khv_irq_set(vm, line->irq, line->level, KHV_IRQ_USER);
 	return 0;
@@ -189,7 +258,7 @@ static int irq_line_status(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
 	struct kvm_irq_level *line = arg->data;
 
-	if (!irqchip_in_kernel(vm))
+	if (!khv_irqchip_in_kernel(vm))
 		return -ENXIO;
 	line->status = khv_irq_set(vm, line->irq, line->level, KHV_IRQ_USER);
 	return 0;
@@ -202,7 +271,7 @@ static int set_gsi_routing(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	struct kvm_irq_routing_entry *entries = NULL;
 	int err = -EINTR;
 
-	if (!irqchip_in_kernel(vm) || routing->nr > KHV_MAX_GSI || routing->flags)
+	if (!khv_irqchip_in_kernel(vm) || routing->nr > KHV_MAX_GSI || routing->flags)
 		return -EINVAL;
 	if (routing->nr) {
 		entries = vmemdup_user(user->entries, array_size(routing->nr, sizeof(*entries)));
@@ -221,7 +290,7 @@ static int signal_msi(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
 	const struct kvm_msi *msi = arg->data;
 
-	if (!irqchip_in_kernel(vm) || msi->flags)
+	if (!khv_irqchip_in_kernel(vm) || (msi->flags & ~KVM_MSI_VALID_DEVID))
 		return -EINVAL;
 	return khv_msi_send(vm, (u64)msi->address_hi << 32 | msi->address_lo, msi->data);
 }
@@ -266,6 +335,8 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_IRQ_LINE, .vm = irq_line },
 	{ KVM_IRQ_LINE_STATUS, .vm = irq_line_status },
 	{ KVM_SIGNAL_MSI, .vm = signal_msi },
+	{ KVM_IRQFD, .vm = irqfd },
+	{ KVM_IOEVENTFD, .vm = ioeventfd },
 	{ KVM_CHECK_EXTENSION, .vm = check_extension },
 	{ KVM_CREATE_VCPU, .vm = create_vcpu },
 	{ KVM_SET_USER_MEMORY_REGION, .vm = set_user_memory_region },
@@ -290,6 +361,10 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_GET_PIT2, .vm = get_pit2 },
 	{ KVM_SET_PIT2, .vm = set_pit2 },
 	{ KVM_GET_STATS_FD, .vm = get_stats_fd },
+	{ KVM_CREATE_PIT, .vm = create_pit },
+	{ KVM_GET_PIT, .vm = get_pit },
+	{ KVM_SET_PIT, .vm = set_pit },
+	{ KVM_REINJECT_CONTROL, .vm = reinject_control },
 	{ KVM_ENABLE_CAP, .vm = enable_cap },
 };
 

@@ -256,6 +256,13 @@ static int slow_requests(struct khv_vcpu *vcpu)
 	}
 	if (khv_request_take(vcpu, KHV_REQ_DEBUG_EXIT))
 		return khv_debug_exit(vcpu);
+	if (khv_request_take(vcpu, KHV_REQ_IRQ_ACK))
+		khv_irq_acked_work(vcpu);
+	if (khv_request_take(vcpu, KHV_REQ_IOAPIC_EOI)) {
+		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		vcpu->run->eoi.vector = khv_lapic_client_eoi(vcpu);
+		return EXIT_TO_USER;
+	}
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	if (khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE))
 		khv_pvclock_update(vcpu);
@@ -337,12 +344,12 @@ static void sigset_leave(struct khv_vcpu *vcpu)
 	sigemptyset(&current->real_blocked);
 }
 
-/* For clients that inject interrupts themselves (no in-kernel local APIC). */
+/* For clients that inject interrupts themselves: no PIC in the kernel. */
 static void report_interrupt_state(struct khv_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
-	if (vcpu->lapic)
+	if (vcpu->lapic && !vcpu->vm->irq.split)
 		return;
 	run->if_flag = !!(khv_rflags(vcpu) & X86_EFLAGS_IF);
 	run->ready_for_interrupt_injection = khv_ready_for_interrupt(vcpu);
@@ -433,6 +440,9 @@ int khv_vcpu_run(struct khv_vcpu *vcpu)
 	r = run_prepared(vcpu, valid, dirty);
 	if (unlikely(valid))
 		khv_sync_regs_out(vcpu, valid);
+	/* Not to wait for the next run: whoever it is about may be waiting. */
+	if (unlikely(khv_request_take(vcpu, KHV_REQ_IRQ_ACK)))
+		khv_irq_acked_work(vcpu);
 	report_interrupt_state(vcpu);
 	if (unlikely(vcpu->steal.watched))
 		khv_steal_leave(vcpu);

@@ -51,6 +51,8 @@ enum khv_request {
 	KHV_REQ_INTERCEPTS,	/* what leaves the guest has changed: ops->update_guest() */
 	KHV_REQ_STEAL_UPDATE,	/* write the steal time page */
 	KHV_REQ_DEBUG_EXIT,	/* report KVM_EXIT_DEBUG */
+	KHV_REQ_IRQ_ACK,	/* pins were acknowledged: khv_irq_acked_work() */
+	KHV_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
 	KHV_REQ_VM_DEAD,	/* the VM is being torn down: KVM_RUN returns -EIO */
 };
 

@@ -47,6 +47,7 @@ struct khv_vm *khv_vm_create(void)
 	if (err)
 		goto err_mm;
 	khv_irqchip_init(vm);
+	khv_irqfd_init(vm);
 	khv_vm_clock_init(vm);
 	err = khv_coalesced_init(vm);
 	if (err)
@@ -78,7 +79,8 @@ err_mm:
 /*
  * No file is left, so no ioctl and no vCPU is in flight, and none can begin.
  * What still fires by itself goes first: the PIT's timer, which interrupts
- * vCPUs, then the mmu notifier, which makes requests of them.
+ * vCPUs, then the mmu notifier, which makes requests of them. (Eventfds went with
+ * the VM's own file.)
  */
 static void destroy(struct khv_vm *vm)
 {
@@ -97,6 +99,7 @@ static void destroy(struct khv_vm *vm)
 	khv_coalesced_uninit(vm);
 	khv_bus_uninit(vm);
 	khv_msr_filter_uninit(vm);
+	khv_ioeventfd_uninit(vm);
 	khv_memslots_uninit(vm);
 	khv_hw->vm_destroy(vm);
 	cleanup_srcu_struct(&vm->srcu);
@@ -117,7 +120,11 @@ void khv_vm_put(struct khv_vm *vm)
 
 static int vm_release(struct inode *inode, struct file *file)
 {
-	khv_vm_put(file->private_data);
+	struct khv_vm *vm = file->private_data;
+
+	/* As on KVM: from now on eventfds do nothing here, though vCPUs may run on. */
+	khv_irqfd_release(vm);
+	khv_vm_put(vm);
 	return 0;
 }
 

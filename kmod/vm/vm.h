@@ -17,6 +17,7 @@
 #include "mmu/mmu.h"
 #include "vm/bus.h"
 #include "vm/coalesced.h"
+#include "vm/eventfd.h"
 #include "vm/memslot.h"
 #include "x86/pvclock.h"
 
@@ -69,6 +70,8 @@ struct khv_vm {
 	struct khv_coalesced coalesced;	/* vm/coalesced.h */
 	struct khv_mmu mmu;		/* mmu/mmu.h */
 	struct khv_irqchip irq;		/* irqchip/irqchip.h */
+	struct khv_irqfds irqfds;	/* vm/eventfd.h */
+	struct khv_ioeventfds ioeventfds;
 	struct khv_vm_clock clock;	/* x86/pvclock.h */
 
 	struct khv_vm_opts opts;
@@ -112,6 +115,19 @@ static inline struct khv_vcpu *khv_vm_vcpu(struct khv_vm *vm, unsigned int n)
 	if (n >= nr)
 		return NULL;
 	return vm->vcpus[array_index_nospec(n, nr)];
+}
+
+/* Are local APICs and the GSI routing ours? Then what KVM_CREATE_IRQCHIP or the split made is there. */
+static inline bool khv_irqchip_in_kernel(struct khv_vm *vm)
+{
+	/* Pairs with the release in khv_irqchip_create(). */
+	return smp_load_acquire(&vm->irq.in_kernel);
+}
+
+/* And PIC and I/O APIC, too? */
+static inline bool khv_pic_in_kernel(struct khv_vm *vm)
+{
+	return khv_irqchip_in_kernel(vm) && !vm->irq.split;
 }
 
 #define khv_for_each_vcpu(i, vcpu, vm) \

@@ -174,20 +174,34 @@ static void collect_nmis(struct khv_vcpu *vcpu)
 				room);
 }
 
+/* Are interrupts of the PIC's kind KVM_INTERRUPT's? */
+static bool client_has_pic(const struct khv_vcpu *vcpu)
+{
+	return !vcpu->lapic || unlikely(vcpu->vm->irq.split);
+}
+
+/* One that needs no local APIC's priorities: from the PIC, or KVM_INTERRUPT. */
+static bool extint_pending(struct khv_vcpu *vcpu)
+{
+	if (!client_has_pic(vcpu))
+		return khv_pic_pending(vcpu->vm) && khv_lapic_accepts_pic(vcpu);
+	return vcpu->events.ext_vector >= 0 &&
+	       (!vcpu->lapic || khv_lapic_accepts_extint(vcpu));
+}
+
 /* The interrupt to deliver now, or -1. */
 static int take_interrupt(struct khv_vcpu *vcpu)
 {
-	struct khv_vm *vm = vcpu->vm;
 	int vector;
 
-	if (!vcpu->lapic) {
+	if (extint_pending(vcpu)) {
+		if (!client_has_pic(vcpu))
+			return khv_pic_ack(vcpu);
 		vector = vcpu->events.ext_vector;
 		vcpu->events.ext_vector = -1;
 		return vector;
 	}
-	if (khv_pic_pending(vm) && khv_lapic_accepts_pic(vcpu))
-		return khv_pic_ack(vm);
-	vector = khv_lapic_highest(vcpu);
+	vector = vcpu->lapic ? khv_lapic_highest(vcpu) : -1;
 	if (vector >= 0)
 		khv_lapic_ack(vcpu, vector);
 	return vector;
@@ -195,10 +209,7 @@ static int take_interrupt(struct khv_vcpu *vcpu)
 
 bool khv_interrupt_pending(struct khv_vcpu *vcpu)
 {
-	if (!vcpu->lapic)
-		return vcpu->events.ext_vector >= 0;
-	return khv_lapic_highest(vcpu) >= 0 ||
-	       (khv_pic_pending(vcpu->vm) && khv_lapic_accepts_pic(vcpu));
+	return (vcpu->lapic && khv_lapic_highest(vcpu) >= 0) || extint_pending(vcpu);
 }
 
 bool khv_interrupt_allowed(struct khv_vcpu *vcpu)
@@ -229,7 +240,7 @@ static void inject_asynchronous(struct khv_vcpu *vcpu)
 
 bool khv_wants_interrupt_window(struct khv_vcpu *vcpu)
 {
-	return !vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window);
+	return client_has_pic(vcpu) && READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
 bool khv_ready_for_interrupt(struct khv_vcpu *vcpu)
@@ -237,7 +248,8 @@ bool khv_ready_for_interrupt(struct khv_vcpu *vcpu)
 	const struct khv_events *ev = &vcpu->events;
 
 	return ev->ext_vector < 0 && ev->active.kind == KHV_EVENT_NONE &&
-	       ev->exception.kind == KHV_EVENT_NONE && khv_interrupt_allowed(vcpu);
+	       ev->exception.kind == KHV_EVENT_NONE && khv_interrupt_allowed(vcpu) &&
+	       (!vcpu->lapic || khv_lapic_accepts_extint(vcpu));
 }
 
 void khv_events_inject(struct khv_vcpu *vcpu)

@@ -40,7 +40,7 @@ struct khv_event {
  * @exception: raised by khv, not yet given to the hardware; kind NONE or EXCEPTION
  * @nmi_queued: NMIs raised by anyone and not yet taken over
  * @nmi_pending: taken over, waiting to be deliverable, 0 to 2
- * @ext_vector: KVM_INTERRUPT without in-kernel irqchip, or -1
+ * @ext_vector: KVM_INTERRUPT, where the client has the PIC, or -1
  */
 struct khv_events {
 	struct khv_event active;
@@ -86,7 +86,7 @@ void khv_events_inject(struct khv_vcpu *vcpu);
 bool khv_interrupt_pending(struct khv_vcpu *vcpu);
 /* True when the guest could take one now: IF, no shadow. */
 bool khv_interrupt_allowed(struct khv_vcpu *vcpu);
-/* A client with interrupt controllers of its own: asks for KVM_EXIT_IRQ_WINDOW_OPEN. */
+/* A client with a PIC of its own: asks for KVM_EXIT_IRQ_WINDOW_OPEN. */
 bool khv_wants_interrupt_window(struct khv_vcpu *vcpu);
 /* And what it waits for: its next KVM_INTERRUPT would be delivered at once. */
 bool khv_ready_for_interrupt(struct khv_vcpu *vcpu);

@@ -116,7 +116,7 @@ void khv_get_sregs(struct khv_vcpu *vcpu, struct kvm_sregs *sregs)
 
 	if (ev->active.kind == KHV_EVENT_INTERRUPT)
 		__set_bit(ev->active.vector, bitmap);
-	else if (ev->ext_vector >= 0 && ev->ext_vector < KVM_NR_INTERRUPTS)
+	else if (!vcpu->lapic && ev->ext_vector >= 0 && ev->ext_vector < KVM_NR_INTERRUPTS)
 		__set_bit(ev->ext_vector, bitmap);
 }
 

@@ -35,6 +35,11 @@ int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_i
 	return 1;
 }
 
+bool khv_irq_reaches(struct khv_vcpu *vcpu, const struct khv_irq_msg *msg)
+{
+	return msg->dest == (u32)vcpu->id;
+}
+
 static int setup(struct kunit *test)
 {
 	int err;
@@ -190,6 +195,73 @@ static void test_msi(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w.last.delivery_mode, 4);
 }
 
+/* KVM_CAP_X2APIC_API: 24 more bits of destination. */
+static void test_msi_32bit(struct kunit *test)
+{
+	struct kvm_irq_routing_entry e = msi(3, 0xfee05000, 0x44);
+
+	/* Without it the upper half is not looked at. */
+	e.u.msi.address_hi = 0x12345678;
+	KUNIT_ASSERT_EQ(test, set_table(&e, 1), 0);
+	raise(3);
+	KUNIT_EXPECT_EQ(test, w.last.dest, 5u);
+	w.vm->irq.ids_32bit = true;
+	KUNIT_EXPECT_EQ(test, set_table(&e, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, khv_msi_send(w.vm, 0x1ULL << 32 | 0xfee05000, 0x44), -EINVAL);
+	e.u.msi.address_hi = 0x12345600;
+	KUNIT_ASSERT_EQ(test, set_table(&e, 1), 0);
+	raise(3);
+	KUNIT_EXPECT_EQ(test, w.last.dest, 0x12345605u);
+	KUNIT_EXPECT_FALSE(test, w.last.x2apic);
+}
+
+/* Split irqchip: no chips, and some GSIs are pins of the client's I/O APIC. */
+static void test_split(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = kunit_kzalloc(test, sizeof(*vcpu), GFP_KERNEL);
+	struct kvm_irq_routing_entry e[4];
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, vcpu);
+	vcpu->vm = w.vm;
+	vcpu->id = 2;
+	w.vm->irq.split = true;
+	w.vm->irq.client_gsis = 24;
+	e[0] = chip(0, KVM_IRQCHIP_IOAPIC, 0);
+	KUNIT_EXPECT_EQ(test, set_table(e, 1), -EINVAL);
+	e[0] = msi(5, 0xfee02000, 0x8051);	/* level, ours */
+	e[1] = msi(6, 0xfee02000, 0x0052);	/* edge */
+	e[2] = msi(7, 0xfee03000, 0x8053);	/* someone else's */
+	e[3] = msi(24, 0xfee02000, 0x8054);	/* no pin of an I/O APIC */
+	KUNIT_ASSERT_EQ(test, set_table(e, 4), 0);
+	KUNIT_EXPECT_TRUE(test, khv_gsi_client_eoi(vcpu, 0x51));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x52));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x53));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x54));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x50));
+	vcpu->id = 3;
+	KUNIT_EXPECT_TRUE(test, khv_gsi_client_eoi(vcpu, 0x53));
+	KUNIT_ASSERT_EQ(test, set_table(NULL, 0), 0);
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x51));
+}
+
+/* From a pin back to its GSI. */
+static void test_pins(struct kunit *test)
+{
+	struct kvm_irq_routing_entry e[3];
+
+	KUNIT_EXPECT_EQ(test, khv_gsi_of_pin(w.vm, 9), 9);
+	KUNIT_EXPECT_EQ(test, khv_gsi_of_pin(w.vm, KHV_PIN_IOAPIC + 23), 23);
+	KUNIT_EXPECT_EQ(test, khv_gsi_of_pin(w.vm, KHV_NR_PINS), -1);
+	e[0] = chip(KHV_MAX_GSI - 1, KVM_IRQCHIP_IOAPIC, 3);
+	e[1] = chip(100, KVM_IRQCHIP_PIC_SLAVE, 1);
+	e[2] = msi(101, 0xfee00000, 0x41);
+	KUNIT_ASSERT_EQ(test, set_table(e, 3), 0);
+	KUNIT_EXPECT_EQ(test, khv_gsi_of_pin(w.vm, KHV_PIN_IOAPIC + 3), KHV_MAX_GSI - 1);
+	KUNIT_EXPECT_EQ(test, khv_gsi_of_pin(w.vm, 9), 100);
+	KUNIT_EXPECT_EQ(test, khv_gsi_of_pin(w.vm, 3), -1);
+	KUNIT_EXPECT_EQ(test, khv_gsi_of_pin(w.vm, KHV_PIN_IOAPIC), -1);
+}
+
 /* Tables at random: every GSI reaches exactly its own pins. */
 static void test_random_tables(struct kunit *test)
 {
@@ -232,6 +304,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(test_answers),
 	KUNIT_CASE(test_validation),
 	KUNIT_CASE(test_msi),
+	KUNIT_CASE(test_msi_32bit),
+	KUNIT_CASE(test_split),
+	KUNIT_CASE(test_pins),
 	KUNIT_CASE(test_random_tables),
 	{}
 };

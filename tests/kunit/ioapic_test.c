@@ -15,6 +15,7 @@ static struct {
 	struct khv_irq_msg last;
 	unsigned int sent;
 	int answer;		/* of the local APICs */
+	u64 acked;		/* pins, by bit */
 } w;
 
 int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_irq_msg *msg)
@@ -22,6 +23,12 @@ int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_i
 	w.last = *msg;
 	w.sent++;
 	return w.answer;
+}
+
+void khv_irq_acked(struct khv_vcpu *vcpu, unsigned int first, u32 pins)
+{
+	if (vcpu->vm->irqfds.nr_resample)
+		w.acked |= (u64)pins << first;
 }
 
 int khv_bus_register(struct khv_vm *vm, enum khv_bus_id bus, u64 addr, u64 len,
@@ -140,7 +147,7 @@ static void test_edge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, line(4, 1), 0);
 	KUNIT_EXPECT_EQ(test, w.sent, 2u);
 	w.answer = 1;
-	khv_ioapic_eoi(w.vm, 0x31);
+	khv_ioapic_eoi(w.vcpu, 0x31, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 2u);
 	/* An edge while masked is lost. */
 	line(4, 0);
@@ -162,13 +169,13 @@ static void test_level(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, line(9, 1), 0);
 	KUNIT_EXPECT_EQ(test, w.sent, 1u);
 	/* The line is still up: EOI sends it again. */
-	khv_ioapic_eoi(w.vm, 0x41);
+	khv_ioapic_eoi(w.vcpu, 0x41, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 1u);
-	khv_ioapic_eoi(w.vm, 0x40);
+	khv_ioapic_eoi(w.vcpu, 0x40, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 2u);
 	line(9, 0);
 	KUNIT_EXPECT_EQ(test, rd_reg(0x10 + 18), 0xc040u);
-	khv_ioapic_eoi(w.vm, 0x40);
+	khv_ioapic_eoi(w.vcpu, 0x40, true);
 	KUNIT_EXPECT_EQ(test, rd_reg(0x10 + 18), 0x8040u);
 	KUNIT_EXPECT_EQ(test, w.sent, 2u);
 	/* Up while masked: sent when unmasked. */
@@ -179,7 +186,7 @@ static void test_level(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w.sent, 3u);
 	/* Masked at the EOI: waits for the unmasking. */
 	wr_reg(0x10 + 18, 0x18040);
-	khv_ioapic_eoi(w.vm, 0x40);
+	khv_ioapic_eoi(w.vcpu, 0x40, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 3u);
 	wr_reg(0x10 + 18, 0x8040);
 	KUNIT_EXPECT_EQ(test, w.sent, 4u);
@@ -205,7 +212,7 @@ static void test_shared_vector(struct kunit *test)
 	w.answer = 1;
 	line(10, 0);
 	w.sent = 0;
-	khv_ioapic_eoi(w.vm, 0x50);
+	khv_ioapic_eoi(w.vcpu, 0x50, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 1u);
 	KUNIT_EXPECT_EQ(test, rd_reg(0x10 + 22), 0xc050u);
 }
@@ -214,14 +221,69 @@ static void test_sources(struct kunit *test)
 {
 	wr_pin(5, 0, 0x8060);
 	khv_ioapic_set_pin(w.vm, 5, 1, KHV_IRQ_USER);
-	khv_ioapic_set_pin(w.vm, 5, 1, KHV_IRQ_RESAMPLE);
+	khv_ioapic_set_pin(w.vm, 5, 1, KHV_IRQ_PIT);
 	khv_ioapic_set_pin(w.vm, 5, 0, KHV_IRQ_USER);
 	w.sent = 0;
-	khv_ioapic_eoi(w.vm, 0x60);
+	khv_ioapic_eoi(w.vcpu, 0x60, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 1u);
-	khv_ioapic_set_pin(w.vm, 5, 0, KHV_IRQ_RESAMPLE);
-	khv_ioapic_eoi(w.vm, 0x60);
+	khv_ioapic_set_pin(w.vm, 5, 0, KHV_IRQ_PIT);
+	khv_ioapic_eoi(w.vcpu, 0x60, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 1u);
+}
+
+/* An EOI takes down what only irqfds that resample hold up, and is told to them. */
+static void test_resample(struct kunit *test)
+{
+	w.vm->irqfds.nr_resample = 1;
+	wr_pin(5, 0, 0x8060);
+	wr_pin(6, 0, 0x61);
+	khv_ioapic_set_pin(w.vm, 5, 1, KHV_IRQ_RESAMPLE);
+	KUNIT_EXPECT_EQ(test, w.sent, 1u);
+	khv_ioapic_eoi(w.vcpu, 0x60, true);
+	KUNIT_EXPECT_EQ(test, w.sent, 1u);
+	KUNIT_EXPECT_EQ(test, w.acked, BIT_ULL(KHV_PIN_IOAPIC + 5));
+	KUNIT_EXPECT_EQ(test, rd_reg(0x10 + 10), 0x8060u);
+	/* Somebody else holds the line as well. */
+	khv_ioapic_set_pin(w.vm, 5, 1, KHV_IRQ_RESAMPLE);
+	khv_ioapic_set_pin(w.vm, 5, 1, KHV_IRQ_USER);
+	khv_ioapic_eoi(w.vcpu, 0x60, true);
+	KUNIT_EXPECT_EQ(test, w.sent, 3u);
+	/* Edges are acknowledged, too, and do not touch levels of the same vector. */
+	wr_pin(5, 0, 0x8061);
+	w.acked = 0;
+	khv_ioapic_set_pin(w.vm, 6, 1, KHV_IRQ_RESAMPLE);
+	khv_ioapic_eoi(w.vcpu, 0x61, false);
+	KUNIT_EXPECT_EQ(test, w.acked, BIT_ULL(KHV_PIN_IOAPIC + 5) | BIT_ULL(KHV_PIN_IOAPIC + 6));
+	KUNIT_EXPECT_EQ(test, rd_reg(0x10 + 10), 0xc061u);
+	w.sent = 0;
+	khv_ioapic_set_pin(w.vm, 6, 1, KHV_IRQ_RESAMPLE);
+	KUNIT_EXPECT_EQ(test, w.sent, 1u);
+}
+
+/* A line that never falls: after many interrupts in a row the guest gets time for others. */
+static void test_storm(struct kunit *test)
+{
+	unsigned int i;
+
+	wr_pin(9, 0, 0x8040);
+	line(9, 1);
+	for (i = 1; i < MAX_EOIS; i++)
+		khv_ioapic_eoi(w.vcpu, 0x40, true);
+	KUNIT_EXPECT_EQ(test, w.sent, (unsigned int)MAX_EOIS);
+	khv_ioapic_eoi(w.vcpu, 0x40, true);
+	KUNIT_EXPECT_EQ(test, w.sent, (unsigned int)MAX_EOIS);
+	flush_delayed_work(&w.vm->irq.ioapic->again);
+	KUNIT_EXPECT_EQ(test, w.sent, MAX_EOIS + 1u);
+	/* One EOI without the line is enough to be in good standing again. */
+	for (i = 2; i < MAX_EOIS; i++)
+		khv_ioapic_eoi(w.vcpu, 0x40, true);
+	line(9, 0);
+	khv_ioapic_eoi(w.vcpu, 0x40, true);
+	line(9, 1);
+	w.sent = 0;
+	for (i = 1; i < 10; i++)
+		khv_ioapic_eoi(w.vcpu, 0x40, true);
+	KUNIT_EXPECT_EQ(test, w.sent, 9u);
 }
 
 static void test_widths(struct kunit *test)
@@ -270,7 +332,7 @@ static void test_state(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memcmp(&s, &t, sizeof(s)), 0);
 	/* In flight it was, so it is not sent twice; but again after EOI. */
 	KUNIT_EXPECT_EQ(test, w.sent, 0u);
-	khv_ioapic_eoi(w.vm, 0x40);
+	khv_ioapic_eoi(w.vcpu, 0x40, true);
 	KUNIT_EXPECT_EQ(test, w.sent, 1u);
 	/* A level that waited for its delivery gets it. */
 	s.redirtbl[16].fields.mask = 0;
@@ -329,7 +391,7 @@ static void test_fuzz(struct kunit *test)
 					 1 << (r >> 4 & 3), &val);
 			break;
 		case 4:
-			khv_ioapic_eoi(w.vm, r >> 8);
+			khv_ioapic_eoi(w.vcpu, r >> 8, true);
 			break;
 		default:
 			khv_ioapic_set_pin(w.vm, (r >> 8) % 26, r & 0x10,
@@ -346,6 +408,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(test_level),
 	KUNIT_CASE(test_shared_vector),
 	KUNIT_CASE(test_sources),
+	KUNIT_CASE(test_resample),
+	KUNIT_CASE(test_storm),
 	KUNIT_CASE(test_widths),
 	KUNIT_CASE(test_state),
 	KUNIT_CASE(test_fuzz),

@@ -67,6 +67,7 @@ static struct {
 	struct kvm_segment cs[NR_VCPUS];
 	u64 tsc;
 	int broadcast;		/* last EOI that reached the I/O APIC */
+	bool broadcast_level;
 	bool pic;
 } w;
 
@@ -85,9 +86,16 @@ u64 khv_guest_tsc(struct khv_vcpu *vcpu)
 	return w.tsc;
 }
 
-void khv_ioapic_eoi(struct khv_vm *vm, u8 vector)
+void khv_ioapic_eoi(struct khv_vcpu *vcpu, u8 vector, bool level)
 {
 	w.broadcast = vector;
+	w.broadcast_level = level;
+}
+
+/* The client's I/O APIC has the odd vectors. */
+bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector)
+{
+	return vector & 1;
 }
 
 bool khv_pic_pending(struct khv_vm *vm)

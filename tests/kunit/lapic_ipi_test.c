@@ -71,6 +71,33 @@ static void test_destinations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken(0x63), 0u);
 }
 
+static int from_device(u32 dest)
+{
+	struct khv_irq_msg msg = { .dest = dest, .vector = 0x63, .assert = true };
+
+	return khv_irq_deliver(w.vm, NULL, &msg);
+}
+
+/* Messages of devices to APICs of both kinds, and what KVM_CAP_X2APIC_API changes. */
+static void test_device_broadcast(struct kunit *test)
+{
+	enable_all();
+	KUNIT_ASSERT_EQ(test, to_x2apic(w.vcpu[1]), 0);
+	KUNIT_EXPECT_EQ(test, from_device(0xff), 4);
+	KUNIT_EXPECT_EQ(test, taken(0x63), 0xfu);
+	KUNIT_EXPECT_EQ(test, from_device(0x80), 0);
+	KUNIT_EXPECT_EQ(test, from_device(~0u), 1);
+	KUNIT_EXPECT_EQ(test, taken(0x63), BIT(1));
+	w.vm->irq.no_broadcast_quirk = true;
+	KUNIT_EXPECT_EQ(test, from_device(0xff), 3);
+	KUNIT_EXPECT_EQ(test, taken(0x63), 0xdu);
+	KUNIT_EXPECT_EQ(test, from_device(~0u), 1);
+	KUNIT_EXPECT_EQ(test, taken(0x63), BIT(1));
+	/* A processor's own are what they were. */
+	ipi(w.vcpu[0], 0xff, 0x4063);
+	KUNIT_EXPECT_EQ(test, taken(0x63), 0xdu);
+}
+
 static void test_lowest_priority(struct kunit *test)
 {
 	unsigned int i, once[NR_VCPUS] = {};
@@ -250,6 +277,7 @@ static void test_lvt(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(test_x2apic_icr),
 	KUNIT_CASE(test_destinations),
+	KUNIT_CASE(test_device_broadcast),
 	KUNIT_CASE(test_lowest_priority),
 	KUNIT_CASE(test_delivery_modes),
 	KUNIT_CASE(test_init_sipi),

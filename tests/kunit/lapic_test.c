@@ -250,9 +250,9 @@ static void test_state_round_trip(struct kunit *test)
 	/* The ID is not the client's to choose in x2APIC mode. */
 	KUNIT_ASSERT_EQ(test, to_x2apic(vcpu), 0);
 	KUNIT_ASSERT_EQ(test, khv_lapic_get(vcpu, t), 0);
-	KUNIT_EXPECT_EQ(test, khv_lapic_set(vcpu, t), 0);
 	t->regs[APIC_ID + 3] = 9;
-	KUNIT_EXPECT_EQ(test, khv_lapic_set(vcpu, t), -EINVAL);
+	KUNIT_EXPECT_EQ(test, khv_lapic_set(vcpu, t), 0);
+	KUNIT_EXPECT_EQ(test, xrd(test, vcpu, APIC_ID), (u64)vcpu->id);
 
 	/* Of a fresh boot processor, too: LINT0 is open while the APIC is off in software. */
 	KUNIT_ASSERT_EQ(test, khv_lapic_get(w.vcpu[0], t), 0);
@@ -291,6 +291,73 @@ static void test_hostile_state(struct kunit *test)
 	s->regs[APIC_IRR + 2] = 2;
 	KUNIT_ASSERT_EQ(test, khv_lapic_set(vcpu, s), 0);
 	KUNIT_EXPECT_EQ(test, khv_lapic_highest(vcpu), 0x11);
+}
+
+/* Which EOIs leave the local APIC, and for where. */
+static void test_broadcast(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = w.vcpu[1];
+	static const struct {
+		bool level, resample, split;
+		int broadcast, client;
+	} c[] = {
+		{ .broadcast = -1, .client = 0 },
+		{ .level = true, .broadcast = 0x51 },
+		{ .resample = true, .broadcast = 0x51 },
+		{ .split = true, .broadcast = -1, .client = 0x51 },
+		{ .split = true, .level = true, .resample = true, .broadcast = -1, .client = 0x51 },
+	};
+	unsigned int i;
+
+	enable(vcpu);
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		w.broadcast = -1;
+		w.vm->irqfds.nr_resample = c[i].resample;
+		w.vm->irq.split = c[i].split;
+		vcpu->requests = 0;
+		vcpu->lapic->client_eoi = 0;
+		khv_lapic_set_irr(vcpu, 0x51, c[i].level);
+		khv_lapic_ack(vcpu, 0x51);
+		wr(vcpu, APIC_EOI, 0);
+		KUNIT_EXPECT_EQ(test, w.broadcast, c[i].broadcast);
+		if (w.broadcast >= 0)
+			KUNIT_EXPECT_EQ(test, w.broadcast_level, c[i].level);
+		KUNIT_EXPECT_EQ(test, test_bit(KHV_REQ_IOAPIC_EOI, &vcpu->requests), !!c[i].client);
+		KUNIT_EXPECT_EQ(test, khv_lapic_client_eoi(vcpu), c[i].client);
+		/* The vector is no pin's: the client does not hear of it. */
+		vcpu->requests = 0;
+		khv_lapic_set_irr(vcpu, 0x52, false);
+		khv_lapic_ack(vcpu, 0x52);
+		wr(vcpu, APIC_EOI, 0);
+		KUNIT_EXPECT_FALSE(test, test_bit(KHV_REQ_IOAPIC_EOI, &vcpu->requests));
+	}
+}
+
+/* KVM_GET_LAPIC and KVM_SET_LAPIC in x2APIC mode, with IDs of 8 and of 32 bits. */
+static void test_id_formats(struct kunit *test)
+{
+	struct kvm_lapic_state *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	struct khv_vcpu *vcpu = w.vcpu[3];
+	u32 *id;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, s);
+	id = (u32 *)(s->regs + APIC_ID);
+	KUNIT_ASSERT_EQ(test, to_x2apic(vcpu), 0);
+	khv_lapic_get(vcpu, s);
+	KUNIT_EXPECT_EQ(test, *id, 3u << 24);
+	*id = 5u << 24;
+	KUNIT_EXPECT_EQ(test, khv_lapic_set(vcpu, s), 0);
+	KUNIT_EXPECT_EQ(test, xrd(test, vcpu, APIC_ID), 3u);
+	w.vm->irq.ids_32bit = true;
+	khv_lapic_get(vcpu, s);
+	KUNIT_EXPECT_EQ(test, *id, 3u);
+	KUNIT_EXPECT_EQ(test, khv_lapic_set(vcpu, s), 0);
+	*id = 3u << 24;
+	KUNIT_EXPECT_EQ(test, khv_lapic_set(vcpu, s), -EINVAL);
+	/* In xAPIC mode the format is the old one. */
+	khv_lapic_get(w.vcpu[2], s);
+	KUNIT_EXPECT_EQ(test, *id, 2u << 24);
+	KUNIT_EXPECT_EQ(test, khv_lapic_set(w.vcpu[2], s), 0);
 }
 
 /* IRR, ISR and TPR as plain sets, and what follows from them by the book. */
@@ -531,6 +598,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(test_x2apic_faults),
 	KUNIT_CASE(test_state_round_trip),
 	KUNIT_CASE(test_hostile_state),
+	KUNIT_CASE(test_broadcast),
+	KUNIT_CASE(test_id_formats),
 	KUNIT_CASE(test_against_model),
 	KUNIT_CASE(test_fuzz),
 	KUNIT_CASE(test_raise_while_clearing),

@@ -17,7 +17,13 @@ static struct {
 	struct khv_io_dev *dev[3];
 	unsigned int registered;
 	unsigned int raised;
+	u32 acked;
 } w;
+
+void khv_irq_acked(struct khv_vcpu *vcpu, unsigned int first, u32 pins)
+{
+	w.acked |= pins << first;
+}
 
 void khv_lapic_lint0(struct khv_vcpu *vcpu)
 {
@@ -115,7 +121,7 @@ static int irr(unsigned int chip)
 /* Acknowledge if INTR is up, else -1. */
 static int ack(void)
 {
-	return khv_pic_pending(w.vm) ? khv_pic_ack(w.vm) : -1;
+	return khv_pic_pending(w.vm) ? khv_pic_ack(w.vcpu) : -1;
 }
 
 static void test_init_sequence(struct kunit *test)
@@ -348,13 +354,51 @@ static void test_elcr(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, khv_pic_pending(w.vm));
 }
 
+/* Whatever ends an input's service is told, and takes down what irqfds that resample hold. */
+static void test_resample(struct kunit *test)
+{
+	out(0x4d1, 0x04);
+	khv_pic_set_pin(w.vm, 10, 1, KHV_IRQ_RESAMPLE);
+	KUNIT_EXPECT_EQ(test, ack(), SLAVE_BASE + 2);
+	KUNIT_EXPECT_EQ(test, w.acked, 0u);
+	out(0xa0, 0x20);
+	out(0x20, 0x20);
+	KUNIT_EXPECT_EQ(test, w.acked, (u32)(BIT(10) | BIT(CASCADE)));
+	KUNIT_EXPECT_FALSE(test, khv_pic_pending(w.vm));
+	/* Another source keeps it up. */
+	khv_pic_set_pin(w.vm, 10, 1, KHV_IRQ_RESAMPLE);
+	line(10, 1);
+	ack();
+	out(0xa0, 0x62);
+	out(0x20, 0x62);
+	KUNIT_EXPECT_TRUE(test, khv_pic_pending(w.vm));
+	line(10, 0);
+	/* A reset while in service. */
+	pulse(3);
+	ack();
+	w.acked = 0;
+	out(0x20, 0x11);
+	KUNIT_EXPECT_EQ(test, w.acked, (u32)BIT(3));
+	/* Automatic EOI: the acknowledge itself, also by polling. */
+	init_chips(0x03);
+	w.acked = 0;
+	pulse(9);
+	KUNIT_EXPECT_EQ(test, ack(), SLAVE_BASE + 1);
+	KUNIT_EXPECT_EQ(test, w.acked, (u32)(BIT(9) | BIT(CASCADE)));
+	w.acked = 0;
+	pulse(4);
+	out(0x20, 0x0c);
+	KUNIT_EXPECT_EQ(test, in(0x20), 0x84);
+	KUNIT_EXPECT_EQ(test, w.acked, (u32)BIT(4));
+}
+
 static void test_spurious(struct kunit *test)
 {
 	/* Withdrawn between INTR and the acknowledge: 7, and not in service. */
 	out(0x4d0, 0x20);
 	line(5, 1);
 	line(5, 0);
-	KUNIT_EXPECT_EQ(test, khv_pic_ack(w.vm), MASTER_BASE + 7);
+	KUNIT_EXPECT_EQ(test, khv_pic_ack(w.vcpu), MASTER_BASE + 7);
 	KUNIT_EXPECT_EQ(test, isr(0), 0);
 	/* A real 7 is in service. */
 	pulse(7);
@@ -503,6 +547,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(test_special_mask),
 	KUNIT_CASE(test_poll),
 	KUNIT_CASE(test_elcr),
+	KUNIT_CASE(test_resample),
 	KUNIT_CASE(test_spurious),
 	KUNIT_CASE(test_wide_access),
 	KUNIT_CASE(test_state),
