@@ -115,6 +115,28 @@ static inline void sti_hlt_cli(void)
 	asm volatile("sti; hlt; cli" : : : "memory");
 }
 
+/* Device memory, one access of the width that the name says. */
+#define DEFINE_MMIO(bits, suffix)						\
+static inline void mmio_write##bits(uint64_t address, uint##bits##_t value)	\
+{										\
+	asm volatile("mov" suffix " %0, (%1)"					\
+		     : : "r"(value), "r"(address) : "memory");			\
+}										\
+										\
+static inline uint##bits##_t mmio_read##bits(uint64_t address)			\
+{										\
+	uint##bits##_t value;							\
+										\
+	asm volatile("mov" suffix " (%1), %0"					\
+		     : "=r"(value) : "r"(address) : "memory");			\
+	return value;								\
+}
+
+DEFINE_MMIO(8, "b")
+DEFINE_MMIO(16, "w")
+DEFINE_MMIO(32, "l")
+DEFINE_MMIO(64, "q")
+
 static inline void cpu_pause(void)
 {
 	asm volatile("pause" : : : "memory");

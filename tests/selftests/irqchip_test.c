@@ -278,6 +278,42 @@ static void test_level_to_ioapic(void)
 	guest_run_done(vcpu);
 }
 
+static volatile uint32_t storm_irqs;
+
+static void on_storm(struct guest_frame *frame)
+{
+	storm_irqs++;
+	xapic_write(APIC_EOI, 0);
+}
+
+/* The interrupt comes again before the next instruction; still this comes to its end. */
+static void guest_storm(void)
+{
+	guest_handlers[0x61] = on_storm;
+	pic_init(0x20, 0x28);
+	xapic_write(APIC_SPIV, 0x1ff);
+	ioapic_write(0x11 + 2 * 10, 0);
+	ioapic_write(0x10 + 2 * 10, 0x61 | IOAPIC_LEVEL);
+	guest_sync(1);
+	sti();
+	asm volatile("nop");
+	cli();
+}
+
+/* Nobody ever lowers the line. */
+static void test_level_storm(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+
+	guest_start(vcpu, guest_storm);
+	guest_run_sync(vcpu, 1);
+	vm_irq_line(vm, 10, 1);
+	guest_run_done(vcpu);
+	ksft_note("%u interrupts", *GUEST_VAR(vm, storm_irqs));
+	EXPECT(*GUEST_VAR(vm, storm_irqs) >= 1);
+}
+
 static volatile uint32_t msis;
 
 static void on_msi(struct guest_frame *frame)
@@ -340,6 +376,7 @@ static const struct ksft_test tests[] = {
 	{ "line_to_pic", test_line_to_pic, .shadow = true },
 	{ "edge_to_ioapic", test_edge_to_ioapic, .shadow = true },
 	{ "level_to_ioapic", test_level_to_ioapic, .shadow = true },
+	{ "level_storm", test_level_storm, .seconds = 120 },
 	{ "msi", test_msi, .shadow = true },
 };
 
