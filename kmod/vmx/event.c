@@ -27,7 +27,7 @@ void khv_vmx_inject(struct khv_vcpu *vcpu, const struct khv_event *ev)
 		khv_vmwrite(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len);
 	khv_vmwrite(VM_ENTRY_INTR_INFO_FIELD, info);
 
-	/* A guest that halts by itself is woken by it; entry takes few events for one that sleeps. */
+	/* It wakes a guest that halts by itself; entry takes few events for one that sleeps. */
 	if (unlikely(vcpu->vm->opts.disabled_exits & KVM_X86_DISABLE_EXITS_HLT))
 		khv_vmwrite(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	/* STI's and MOV SS's shadow ends with an event; VM entry insists for some. */

@@ -320,11 +320,12 @@ void khv_pvclock_update(struct khv_vcpu *vcpu)
 {
 	struct khv_vm_clock *clock = &vcpu->vm->clock;
 	struct khv_pvclock *pv = &vcpu->pvclock;
+	const size_t flags_at = offsetof(struct pvclock_vcpu_time_info, flags);
 	struct pvclock_vcpu_time_info page;
 	unsigned long flags;
 	u64 wall_clock = 0;
 	gpa_t gpa;
-	u8 flags8;
+	u8 old;
 
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	if (clock->wall_clock_due) {
@@ -340,8 +341,8 @@ void khv_pvclock_update(struct khv_vcpu *vcpu)
 	gpa = pv->msr & ~(u64)KVM_MSR_ENABLED;
 	fill_page(vcpu, &page);
 	/* The guest takes the flag back when it has seen it, and not before. */
-	if (!khv_gpa_read(vcpu->vm, gpa + offsetof(struct pvclock_vcpu_time_info, flags), &flags8, 1))
-		page.flags |= flags8 & PVCLOCK_GUEST_STOPPED;
+	if (!khv_gpa_read(vcpu->vm, gpa + flags_at, &old, sizeof(old)))
+		page.flags |= old & PVCLOCK_GUEST_STOPPED;
 	if (pv->stopped)
 		page.flags |= PVCLOCK_GUEST_STOPPED;
 	pv->stopped = false;

@@ -251,7 +251,7 @@ int khv_set_sregs(struct khv_vcpu *vcpu, const struct kvm_sregs *sregs)
 
 /* struct kvm_sregs2 is struct kvm_sregs up to what the latter ends with. */
 #define SREGS_COMMON	offsetof(struct kvm_sregs, interrupt_bitmap)
-static_assert(SREGS_COMMON == offsetof(struct kvm_sregs2, flags));
+static_assert(offsetof(struct kvm_sregs2, flags) == SREGS_COMMON);
 
 void khv_get_sregs2(struct khv_vcpu *vcpu, struct kvm_sregs2 *sregs2)
 {

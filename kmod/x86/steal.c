@@ -108,7 +108,8 @@ void khv_steal_enter(struct khv_vcpu *vcpu)
 		steal->last = waited();
 	}
 	watch(vcpu);
-	khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
+	if (waited() != steal->last)
+		khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
 }
 
 void khv_steal_leave(struct khv_vcpu *vcpu)

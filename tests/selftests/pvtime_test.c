@@ -181,6 +181,8 @@ static void guest_steals(void)
 	GUEST_EQ(GUEST_TRY("wrmsr", : : "c"(MSR_STEAL_TIME), "a"(0x1003), "d"(0)
 			   : "r11", "memory"), 13);
 	guest_sync(1);
+	/* Without interrupts of its own; but not every emulated host gets its through IF clear. */
+	sti();
 	for (;;)
 		cpu_pause();
 }
