@@ -212,7 +212,7 @@ static void on_tick(int number)
 static void start_ticks(void)
 {
 	struct sigaction sa = { .sa_handler = on_tick };
-	struct itimerspec time = { .it_value.tv_nsec = 5000000, .it_interval.tv_nsec = 5000000 };
+	struct itimerspec time = { .it_value.tv_nsec = 10000000, .it_interval.tv_nsec = 10000000 };
 	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 	timer_t timer;
 

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "khv.h"
 
@@ -95,6 +96,8 @@ struct fuzz_thread {
 	unsigned int index;
 	struct rng rng;
 	struct thread_state *state;
+	timer_t timer;		/* its signals end KVM_RUN */
+	bool has_timer;
 	uint8_t *args;		/* ioctl_memory.c: where arguments are put */
 	uint8_t *args_read_only;
 	uint8_t buf[32768] __attribute__((aligned(16)));

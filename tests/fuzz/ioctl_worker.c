@@ -23,7 +23,8 @@
 #include "ioctl_fuzz.h"
 #include "vm.h"
 
-#define TICK_NS		2000000	/* how long a guest may spin */
+#define RUN_NS		2000000		/* how long a guest may spin */
+#define IDLE_NS		200000000
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id	_sigev_un._tid
@@ -78,6 +79,18 @@ static void count(unsigned int cmd, int ret, uint64_t us)
 	judge(cmd, -ret);
 }
 
+/*
+ * A signal is what ends a guest that waits for nothing. Soon after KVM_RUN began,
+ * and again in case it came too early; at other times few, as they cost much.
+ */
+static void set_timer(struct fuzz_thread *t, long ns)
+{
+	struct itimerspec time = { .it_value.tv_nsec = ns, .it_interval.tv_nsec = ns * 4 };
+
+	if (t->has_timer)
+		timer_settime(t->timer, 0, &time, NULL);
+}
+
 /* The result, or -errno. */
 int do_ioctl(struct fuzz_thread *t, int fd, unsigned int cmd, uint64_t arg)
 {
@@ -87,9 +100,13 @@ int do_ioctl(struct fuzz_thread *t, int fd, unsigned int cmd, uint64_t arg)
 	t->state->fd = fd;
 	t->state->arg = arg;
 	__atomic_store_n(&t->state->cmd, cmd, __ATOMIC_RELEASE);
+	if (cmd == KVM_RUN)
+		set_timer(t, RUN_NS);
 	ret = syscall(SYS_ioctl, fd, cmd, arg);
 	if (ret < 0)
 		ret = -errno;
+	if (cmd == KVM_RUN)
+		set_timer(t, IDLE_NS);
 	__atomic_store_n(&t->state->cmd, 0, __ATOMIC_RELEASE);
 	count(cmd, ret, now_us() - start);
 	return ret;
@@ -188,7 +205,7 @@ static void run_guest(struct fuzz_thread *t)
 }
 
 /* In a process that has the descriptors, and the memory or not. */
-static void child_calls(struct fuzz_thread *t, bool same_memory)
+static void child_calls(struct fuzz_thread *t)
 {
 	int i, ret;
 
@@ -203,8 +220,8 @@ static void child_calls(struct fuzz_thread *t, bool same_memory)
 		arg = gen_argument(t, call->cmd, &len, &tame);
 		if (len)
 			arg = place(t, len, tame);
-		/* Its KVM_RUN has no timer to end it. */
-		if (same_memory && call->cmd == KVM_RUN)
+		/* There is no timer that would end it. */
+		if (call->cmd == KVM_RUN)
 			continue;
 		ret = do_ioctl(t, fd, call->cmd, arg);
 		if (ret >= 0 && world_result_kind(call->cmd) != KINDS)
@@ -219,7 +236,7 @@ static void fork_child(struct fuzz_thread *t)
 	if (!pid) {
 		alarm(60 * options.factor);
 		t->rng.state ^= getpid();
-		child_calls(t, false);
+		child_calls(t);
 		if (one_in(&t->rng, 3))
 			execl("/proc/self/exe", "ioctl-fuzz", "--nothing", NULL);
 		_exit(0);
@@ -232,7 +249,7 @@ static void fork_child(struct fuzz_thread *t)
 
 static int same_memory_child(void *arg)
 {
-	child_calls(arg, true);
+	child_calls(arg);
 	_exit(0);
 }
 
@@ -288,20 +305,19 @@ static void act(struct fuzz_thread *t)
 	__atomic_fetch_add(&report->action_us[i], now_us() - start, __ATOMIC_RELAXED);
 }
 
-static void on_tick(int number)
+static void on_signal(int number)
 {
 }
 
-/* A signal every few milliseconds, or a guest that waits for nothing would run for ever. */
-static void start_ticks(void)
+static void create_timer(struct fuzz_thread *t)
 {
 	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1 };
-	struct itimerspec time = { .it_value.tv_nsec = TICK_NS, .it_interval.tv_nsec = TICK_NS };
-	timer_t timer;
 
 	ev.sigev_notify_thread_id = gettid();
-	if (timer_create(CLOCK_MONOTONIC, &ev, &timer) || timer_settime(timer, 0, &time, NULL))
+	if (timer_create(CLOCK_MONOTONIC, &ev, &t->timer))
 		exit(1);
+	t->has_timer = true;
+	set_timer(t, IDLE_NS);
 }
 
 static void *thread_main(void *arg)
@@ -311,7 +327,7 @@ static void *thread_main(void *arg)
 
 	t->state->tid = gettid();
 	memory_init_thread(t);
-	start_ticks();
+	create_timer(t);
 	for (i = 0; i < options.epoch && !worker_ends; i++)
 		act(t);
 	return NULL;
@@ -345,7 +361,7 @@ static _Noreturn void end(struct fuzz_thread *t, pthread_t changer)
 
 _Noreturn void worker_run(uint64_t seed)
 {
-	struct sigaction sa = { .sa_handler = on_tick };	/* calls are not restarted */
+	struct sigaction sa = { .sa_handler = on_signal };	/* calls are not restarted */
 	struct rng changer_rng = { seed ^ 0x5a5a };
 	pthread_t changer;
 	unsigned int i;
