@@ -163,7 +163,7 @@ static void unmap_run_page(unsigned int i)
 
 static void map_run_page(struct fuzz_thread *t, int fd, unsigned int i)
 {
-	size_t size = one_in(&t->rng, 8) ? 4096 * (1 + below(&t->rng, 3)) : 2 * 4096;
+	size_t size = one_in(&t->rng, 8) ? 4096 * (1 + below(&t->rng, 3)) : RUN_MAP_SIZE;
 	int flags = one_in(&t->rng, 8) ? MAP_PRIVATE : MAP_SHARED;
 
 	mmap(world_run_page(i), size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd,
