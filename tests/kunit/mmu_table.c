@@ -319,6 +319,41 @@ static void test_protect_and_age(struct kunit *test)
 	khv_pt_uninit(&pt);
 }
 
+/* As the dirty log does: a large leaf goes read-only as a whole, and is split by a write. */
+static void test_protect_and_split(struct kunit *test)
+{
+	struct khv_pt_gather g = KHV_PT_GATHER_INIT(g);
+	struct khv_pt pt;
+
+	pt_start(test, &pt, &khv_ept_fmt);
+	insert(test, &pt, FRAMES_2M, FRAMES_2M, 2, RWX, &g);
+	KUNIT_EXPECT_TRUE(test, khv_pt_range(&pt, FRAMES_2M + 7, FRAMES_2M + 8, KHV_PT_WRPROTECT,
+					     &g));
+	KUNIT_EXPECT_TRUE(test, g.flush);
+	gather_reset(&g);
+	expect_leaf(test, &pt, FRAMES_2M, FRAMES_2M, 2, RX);
+	KUNIT_EXPECT_FALSE(test, khv_pt_range(&pt, FRAMES_2M, 2 * FRAMES_2M, KHV_PT_WRPROTECT,
+					      &g));
+	KUNIT_EXPECT_FALSE(test, g.flush);
+
+	/* A read leaves it large, a write gets a leaf of its own. */
+	insert(test, &pt, FRAMES_2M + 9, FRAMES_2M + 9, 1, RX, &g);
+	expect_leaf(test, &pt, FRAMES_2M + 9, FRAMES_2M + 9, 2, RX);
+	insert(test, &pt, FRAMES_2M + 9, FRAMES_2M + 9, 1, RWX, &g);
+	expect_leaf(test, &pt, FRAMES_2M + 9, FRAMES_2M + 9, 1, RWX);
+	expect_leaf(test, &pt, FRAMES_2M + 8, FRAMES_2M + 8, 1, RX);
+	expect_leaf(test, &pt, 2 * FRAMES_2M - 1, 2 * FRAMES_2M - 1, 1, RX);
+	KUNIT_EXPECT_TRUE(test, khv_pt_range(&pt, FRAMES_2M + 9, FRAMES_2M + 10, KHV_PT_WRPROTECT,
+					     &g));
+	gather_reset(&g);
+	expect_leaf(test, &pt, FRAMES_2M + 9, FRAMES_2M + 9, 1, RX);
+	/* After the log: large again, and the table goes. */
+	insert(test, &pt, FRAMES_2M, FRAMES_2M, 2, RWX, &g);
+	expect_leaf(test, &pt, FRAMES_2M + 9, FRAMES_2M + 9, 2, RWX);
+	KUNIT_EXPECT_EQ(test, gather_reset(&g), 1);
+	khv_pt_uninit(&pt);
+}
+
 static void test_limits(struct kunit *test)
 {
 	struct khv_pt_gather g = KHV_PT_GATHER_INIT(g);
@@ -525,6 +560,7 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(test_zap),
 	KUNIT_CASE(test_fill),
 	KUNIT_CASE(test_protect_and_age),
+	KUNIT_CASE(test_protect_and_split),
 	KUNIT_CASE(test_limits),
 	KUNIT_CASE(test_random_ept),
 	KUNIT_CASE(test_random_npt),

@@ -539,7 +539,7 @@ static void step_host(struct run *r)
 	struct outcome o = { .kind = EMULATED };
 
 	nr = min(nr, WORLD_FRAMES - gfn);
-	switch (below(r, 8)) {
+	switch (below(r, 12)) {
 	case 0:
 		khv_shadow_range(r->w.vm, gfn, gfn + nr, KHV_PT_WRPROTECT, true);
 		break;
@@ -560,6 +560,12 @@ static void step_host(struct run *r)
 	case 5:
 		r->w.big = !r->w.big;
 		r->w.odd_writes = !below(r, 4);
+		break;
+	case 6:
+		world_log(&r->w, below(r, 3));
+		break;
+	case 7 ... 9:
+		world_collect(&r->w);
 		break;
 	default:
 		world_move(&r->w, gfn, nr);

@@ -21,7 +21,7 @@
 
 static struct world *world;
 
-static const struct khv_memslot all_memory = { .npages = WORLD_FRAMES };
+static struct khv_memslot all_memory = { .npages = WORLD_FRAMES };
 
 struct khv_hw_caps khv_caps;
 
@@ -190,12 +190,16 @@ bool khv_hostpage_stale(const struct khv_mmu *mmu, const struct khv_hostpage *f,
 /* A page that is only read may still be the host's to write-protect. */
 bool khv_hostpage_may_write(const struct khv_hostpage *f)
 {
-	return f->write || host_lets_write(f->gfn);
+	if (!f->slot->dirty)
+		return f->write || host_lets_write(f->gfn);
+	if (f->write)
+		khv_memslot_mark_dirty(f->slot, f->gfn);
+	return f->write;
 }
 
 bool khv_hostpage_fits(const struct khv_hostpage *f, int level)
 {
-	return level <= f->level && !((f->gfn ^ f->pfn) & (KHV_PT_FRAMES(level) - 1));
+	return level <= f->level && !f->slot->dirty && !((f->gfn ^ f->pfn) & (KHV_PT_FRAMES(level) - 1));
 }
 
 /* ---- the processor ---- */
@@ -313,6 +317,13 @@ static u64 gpa_of(struct world *w, u64 pa)
 	return 0;
 }
 
+/* The guest has written to @gpa, unseen by khv but for the fault that let it. */
+static void note_write(struct world *w, u64 gpa)
+{
+	if (all_memory.dirty && !test_bit(gpa >> PAGE_SHIFT, w->dirty))
+		w->trouble = "a write that the dirty log does not have";
+}
+
 static void load_root(struct world *w, struct khv_vcpu *vcpu)
 {
 	if (khv_shadow_load_root(vcpu) != RESUME_GUEST || cpu_of(vcpu)->root != vcpu->mmu.root)
@@ -347,8 +358,12 @@ struct outcome world_access(struct world *w, unsigned int n, u64 va, u32 access,
 	vcpu->regs.rflags = ac ? X86_EFLAGS_AC : 0;
 	for (i = 0; i < TRIES; i++) {
 		take_requests(w);
-		if (translate(cpu, va, access, ac, &pa, &error))
-			return (struct outcome) { WENT_THROUGH, gpa_of(w, pa), 0 };
+		if (translate(cpu, va, access, ac, &pa, &error)) {
+			gpa = gpa_of(w, pa);
+			if (access & MODEL_WRITE)
+				note_write(w, gpa);
+			return (struct outcome) { WENT_THROUGH, gpa, 0 };
+		}
 		vcpu->stats.exits++;
 		r = khv_shadow_fault(vcpu, va, error, &gpa);
 		if (r < 0)
@@ -421,6 +436,26 @@ void world_move(struct world *w, u32 gfn, u32 nr)
 		w->split[i] = is_split(w, i);
 }
 
+void world_log(struct world *w, bool on)
+{
+	bitmap_zero(w->dirty, WORLD_FRAMES);
+	all_memory.dirty = on ? w->dirty : NULL;
+	khv_shadow_range(w->vm, 0, WORLD_FRAMES, on ? KHV_PT_WRPROTECT : KHV_PT_ZAP, true);
+}
+
+void world_collect(struct world *w)
+{
+	unsigned long taken[2];
+	u32 word = random_below(BITS_TO_LONGS(WORLD_FRAMES) - 1), i;
+
+	for (i = 0; i < ARRAY_SIZE(taken); i++) {
+		taken[i] = w->dirty[word + i] & prandom_u32_state(&w->rnd);
+		taken[i] |= w->dirty[word + i] & (u64)prandom_u32_state(&w->rnd) << 32;
+		w->dirty[word + i] &= ~taken[i];
+	}
+	khv_shadow_protect(w->vm, word * BITS_PER_LONG, taken, ARRAY_SIZE(taken) * BITS_PER_LONG);
+}
+
 static int create_cpu(struct world *w, unsigned int n)
 {
 	struct khv_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL);
@@ -444,6 +479,7 @@ int world_create(struct world *w)
 
 	world = w;
 	memset(w, 0, sizeof(*w));
+	all_memory.dirty = NULL;
 	shadow_code_pages = 0;
 	w->vm = kzalloc(sizeof(*w->vm), GFP_KERNEL);
 	if (!w->vm)

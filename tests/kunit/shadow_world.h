@@ -45,6 +45,7 @@ struct world_cpu {
  * @where: which of them it is in
  * @split: by region of 2 MiB: the host maps it by small pages
  * @big: the host maps by large pages where it can
+ * @dirty: the frames that the log has; khv writes nothing here
  * @odd_writes: the guest writes with instructions that khv cannot emulate
  * @trouble: what khv did that no khv may, or NULL
  */
@@ -54,6 +55,7 @@ struct world {
 	void *arena[2];
 	u8 where[WORLD_FRAMES];
 	bool split[WORLD_FRAMES / 512];
+	DECLARE_BITMAP(dirty, WORLD_FRAMES);
 	bool big, odd_writes;
 	struct rnd_state rnd;
 	const char *trouble;
@@ -87,6 +89,10 @@ void world_invlpg(struct world *w, unsigned int n, u64 va);
 void *world_at(struct world *w, u64 gpa);
 /* The host moves @nr frames elsewhere: an invalidation. */
 void world_move(struct world *w, u32 gfn, u32 nr);
+
+/* The dirty log begins empty, or ends; some frames are taken from it while it is on. */
+void world_log(struct world *w, bool on);
+void world_collect(struct world *w);
 
 /* Lists, counters, reverse map and write protection agree; or why not. */
 const char *world_inconsistent(struct world *w);
