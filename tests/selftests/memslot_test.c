@@ -3,7 +3,10 @@
  * KVM_SET_USER_MEMORY_REGION: what it accepts and refuses, and what guests see
  * of slots that come, move, go, or have nothing behind them.
  */
+#include <cpuid.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -66,15 +69,60 @@ static void test_wrap(void)
 
 static void test_bad_address(void)
 {
+	const uint64_t end = 1ULL << 47, end57 = 1ULL << 56;
+
 	set_up();
+	/* A process has all but the last page, with 4 levels of tables or with 5. */
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, PAGE_SIZE, (void *)(end57 - PAGE_SIZE)), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, (void *)(end57 - SIZE)), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, (void *)0x4000000000000000), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, (void *)(end - SIZE - PAGE_SIZE)), 0);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, 0, memory), 0);
 	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, (void *)0xffff888000000000), -EINVAL);
 	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, (void *)0x0100000000000000), -EINVAL);
 	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, (void *)-SIZE), -EINVAL);
 }
 
+/* Frames that the processor, or four levels of tables, cannot name; slots that are too large. */
+static void test_limits(void)
+{
+	uint32_t eax, ebx, ecx, edx;
+	uint64_t end;
+
+	set_up();
+	__cpuid(0x80000008, eax, ebx, ecx, edx);
+	end = 1ULL << ((eax & 0xff) > 48 ? 48 : eax & 0xff);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, end - SIZE, SIZE, memory), 0);
+	EXPECT_EQ(try_set_slot(vm, 2, 0, 1ULL << 52, SIZE, memory), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 2, 0, (1ULL << 52) - PAGE_SIZE, SIZE, memory), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 2, 0, 1ULL << 63, SIZE, memory), -EINVAL);
+	/* 2^31 pages; the client has the addresses for it. */
+	EXPECT_EQ(try_set_slot(vm, 2, 0, BASE, 1ULL << 43, (void *)PAGE_SIZE), -EINVAL);
+	/* Moving is bound by the same. */
+	EXPECT_EQ(try_set_slot(vm, 1, 0, 1ULL << 52, SIZE, memory), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, memory), 0);
+	/* Deleting is not. */
+	EXPECT_EQ(try_set_slot(vm, 1, 0, 1ULL << 60, 0, memory), 0);
+}
+
+/* A call that deletes is checked like another, but for what it does not use. */
+static void test_bad_delete(void)
+{
+	set_up();
+	ASSERT_EQ(try_set_slot(vm, 1, 0, BASE, SIZE, memory), 0);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE + 1, 0, memory), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, 0, (uint8_t *)memory + 1), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, 0, BASE, 0, (void *)0xffff888000000000), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, 0x100, BASE, 0, memory), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 2, 0, BASE, 0, memory), -EINVAL);
+	EXPECT_EQ(try_set_slot(vm, 1, KVM_MEM_READONLY, 0, 0, NULL), 0);
+	EXPECT_EQ(try_set_slot(vm, 1, KVM_MEM_READONLY, BASE, 2 * SIZE, memory), 0);
+}
+
 static void test_bad_flags(void)
 {
 	set_up();
+	EXPECT_EQ(try_set_slot(vm, 1, 4, BASE, SIZE, memory), -EINVAL);
 	EXPECT_EQ(try_set_slot(vm, 1, 0x80000000, BASE, SIZE, memory), -EINVAL);
 	EXPECT_EQ(try_set_slot(vm, 1, 0x100, BASE, SIZE, memory), -EINVAL);
 }
@@ -89,6 +137,8 @@ static void test_slot_numbers(void)
 	EXPECT_EQ(try_set_slot(vm, slots + 3, 0, BASE + SIZE, SIZE, memory), -EINVAL);
 	EXPECT_EQ(try_set_slot(vm, 0x7fff, 0, BASE + SIZE, SIZE, memory), -EINVAL);
 	EXPECT_EQ(try_set_slot(vm, 0xffff0000, 0, BASE + SIZE, SIZE, memory), -EINVAL);
+	if (!vm_check_extension(vm, KVM_CAP_MULTI_ADDRESS_SPACE))
+		EXPECT_EQ(try_set_slot(vm, 0x10001, 0, BASE + SIZE, SIZE, memory), -EINVAL);
 }
 
 /* Only place and flags of a slot can change, and not its being read-only. */
@@ -166,6 +216,61 @@ static void test_move_and_delete(void)
 	EXPECT_EQ(look[0], 0x1122334455667788);
 }
 
+/* By less than its size: what it covered before and covers still is other memory now. */
+static void test_shift(void)
+{
+	volatile uint64_t *look;
+	struct vcpu *vcpu;
+	unsigned int i;
+
+	set_up();
+	for (i = 0; i < 8; i++)
+		*(uint64_t *)((uint8_t *)memory + i * PAGE_SIZE) = 100 + i;
+	vm_set_slot(vm, 1, 0, BASE, SIZE, memory);
+	vm_set_slot(vm, 2, 0, 2 * BASE, SIZE, memory);
+	vcpu = start(guest_look);
+	look = *GUEST_VAR(vm, seen);
+	guest_run_sync(vcpu, 1);
+	for (i = 0; i < 8; i++) {
+		vm_set_slot(vm, 1, 0, BASE - i * PAGE_SIZE, SIZE, memory);
+		guest_run_sync(vcpu, 1);
+		EXPECT_EQ(look[0], 100 + i);
+		EXPECT_EQ(look[1], 100);
+	}
+}
+
+/* As many as there can be, in an order that is not that of their addresses. */
+static void test_all_slots(void)
+{
+	unsigned int slots, i, at;
+	struct vcpu *vcpu;
+	uint8_t *area;
+
+	set_up();
+	slots = vm_check_extension(vm, KVM_CAP_NR_MEMSLOTS);
+	slots = slots < 600 ? slots : 600;
+	area = memory_map(2 * slots * PAGE_SIZE, false);
+	for (i = 1; i < slots; i++) {
+		at = i * 7 % slots;
+		*(uint64_t *)(area + at * PAGE_SIZE) = 1000 + at;
+		vm_set_slot(vm, i, 0, BASE + 2 * at * PAGE_SIZE, PAGE_SIZE,
+			    area + at * PAGE_SIZE);
+	}
+	vcpu = start(guest_look);
+	for (i = 1; i < slots; i++) {
+		at = i * 7 % slots;
+		if (at % 16)
+			continue;
+		/* The guest looks at BASE only. */
+		vm_set_slot(vm, i, 0, 2 * BASE, PAGE_SIZE, area + at * PAGE_SIZE);
+		vcpu_run_to(vcpu, KVM_EXIT_MMIO);
+		EXPECT_EQ(vcpu->run->mmio.phys_addr, BASE);
+		guest_run_sync(vcpu, 1);
+		EXPECT_EQ((*GUEST_VAR(vm, seen))[1], 1000 + at);
+		vm_set_slot(vm, i, 0, 2 * BASE, 0, NULL);
+	}
+}
+
 /* Two slots over the same memory. */
 static void test_alias(void)
 {
@@ -214,6 +319,111 @@ static void test_read_only(void)
 	EXPECT_EQ(*(uint64_t *)memory, 55);
 }
 
+/* The writes of instructions that are emulated, and one that reaches into memory behind. */
+static void guest_emulated_writes(void)
+{
+	void *to = (void *)BASE, *from = (void *)(3 * BASE);
+	uint64_t count = 1, old = 55;
+
+	asm volatile("cld; rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+	asm volatile("lock cmpxchg %2, (%1)"
+		     : "+a"(old) : "r"(BASE), "r"(77ULL) : "memory");
+	GUEST_EQ(old, 55);
+	GUEST_EQ(*(volatile uint64_t *)BASE, 55);
+	*(volatile uint64_t *)(BASE + SIZE - 4) = 0x1122334455667788;
+	GUEST_EQ(*(volatile uint32_t *)(BASE + SIZE), 0x11223344);
+	GUEST_EQ(*(volatile uint32_t *)(BASE + SIZE - 4), 0);
+}
+
+static void expect_write(struct vcpu *vcpu, uint64_t gpa, uint32_t len, uint64_t value)
+{
+	uint64_t data = 0;
+
+	vcpu_run_to(vcpu, KVM_EXIT_MMIO);
+	EXPECT_EQ(vcpu->run->mmio.phys_addr, gpa);
+	EXPECT_EQ(vcpu->run->mmio.is_write, 1);
+	EXPECT_EQ(vcpu->run->mmio.len, len);
+	memcpy(&data, vcpu->run->mmio.data, len);
+	EXPECT_EQ(data, value);
+}
+
+static void test_read_only_emulated(void)
+{
+	struct vcpu *vcpu;
+
+	set_up();
+	*(uint64_t *)memory = 55;
+	vm_set_slot(vm, 1, KVM_MEM_READONLY, BASE, SIZE, memory);
+	vm_set_slot(vm, 2, 0, BASE + SIZE, SIZE, (uint8_t *)memory + SIZE);
+	vcpu = start(guest_emulated_writes);
+	expect_mmio_read(vcpu, 3 * BASE, 66);
+	expect_write(vcpu, BASE, 8, 66);
+	expect_write(vcpu, BASE, 8, 77);
+	expect_write(vcpu, BASE + SIZE - 4, 4, 0x55667788);
+	guest_run_done(vcpu);
+	EXPECT_EQ(*(uint64_t *)memory, 55);
+	EXPECT_EQ(*(uint32_t *)((uint8_t *)memory + SIZE), 0x11223344);
+}
+
+static void guest_store(void)
+{
+	*(volatile uint64_t *)BASE = 99;
+}
+
+static volatile bool enough;
+
+static void guest_both(void)
+{
+	uint64_t i;
+
+	for (i = 1; !enough; i++) {
+		*(volatile uint64_t *)BASE = i;
+		*(volatile uint64_t *)(2 * BASE) = i;
+	}
+}
+
+static atomic_bool over;
+
+static void *run_both(void *vcpu)
+{
+	while (guest_run(vcpu) != GUEST_DONE) {
+		vcpu_expect_exit(vcpu, KVM_EXIT_MMIO);
+		EXPECT_EQ(((struct vcpu *)vcpu)->run->mmio.phys_addr & (BASE - 1), 0);
+	}
+	over = true;
+	return NULL;
+}
+
+/* A slot that is moved, deleted, logged and made again while the guest writes to it. */
+static void test_moving_target(void)
+{
+	const unsigned int log = KVM_MEM_LOG_DIRTY_PAGES;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	unsigned int n;
+
+	set_up();
+	vm_set_slot(vm, 1, 0, BASE, SIZE, memory);
+	vcpu = start(guest_both);
+	ASSERT(!pthread_create(&thread, NULL, run_both, vcpu));
+	for (n = 0; !over; n++) {
+		vm_set_slot(vm, 1, 0, 2 * BASE, SIZE, memory);
+		vm_set_slot(vm, 1, log, 2 * BASE, SIZE, memory);
+		vm_set_slot(vm, 1, log, BASE, SIZE, memory);
+		vm_set_slot(vm, 1, 0, BASE, SIZE, memory);
+		vm_set_slot(vm, 1, 0, BASE, 0, NULL);
+		vm_set_slot(vm, 1, n % 2 ? log : 0, BASE, SIZE, memory);
+		vm_set_slot(vm, 1, 0, BASE, SIZE, memory);
+		if (n == 30)
+			*GUEST_VAR(vm, enough) = true;
+	}
+	pthread_join(thread, NULL);
+	vm->started = 0;
+	guest_start(vcpu, guest_store);
+	guest_run_done(vcpu);
+	EXPECT_EQ(*(uint64_t *)memory, 99);
+}
+
 /* A slot over memory that is not mapped, or not as the guest wants it. */
 static void test_fault(void)
 {
@@ -231,11 +441,6 @@ static void test_fault(void)
 	guest_run_sync(vcpu, 1);
 	ASSERT(!mprotect((uint8_t *)memory + SIZE, SIZE, PROT_NONE));
 	EXPECT_EQ(try_run(vcpu), -EFAULT);
-}
-
-static void guest_store(void)
-{
-	*(volatile uint64_t *)BASE = 99;
 }
 
 static void test_write_fault(void)
@@ -258,12 +463,18 @@ static const struct ksft_test tests[] = {
 	{ "alignment", test_alignment },
 	{ "wrap", test_wrap },
 	{ "bad_address", test_bad_address },
+	{ "limits", test_limits },
+	{ "bad_delete", test_bad_delete },
 	{ "bad_flags", test_bad_flags },
 	{ "slot_numbers", test_slot_numbers },
 	{ "changes", test_changes },
 	{ "move_and_delete", test_move_and_delete },
+	{ "shift", test_shift },
+	{ "all_slots", test_all_slots },
 	{ "alias", test_alias },
 	{ "read_only", test_read_only },
+	{ "read_only_emulated", test_read_only_emulated },
+	{ "moving_target", test_moving_target, 60 },
 	{ "fault", test_fault },
 	{ "write_fault", test_write_fault },
 };
