@@ -20,6 +20,11 @@ static int mem_read(void *ctx, gpa_t gpa, u64 *val, unsigned int len)
 {
 	struct khv_vcpu *vcpu = ctx;
 
+	/* Where there is no memory, a processor reads ones: reserved bits, mostly. */
+	if (!khv_memslot_find(vcpu->vm, gpa >> PAGE_SHIFT)) {
+		*val = len == 8 ? U64_MAX : U32_MAX;
+		return 0;
+	}
 	return khv_gpa_read_once(vcpu->vm, gpa, val, len);
 }
 
