@@ -120,12 +120,29 @@ static int unexpected(struct khv_vcpu *vcpu)
 				  ARRAY_SIZE(data), data);
 }
 
+/* Nothing in the VMCB is the guest's any more. */
+static void start_over(struct khv_vcpu *vcpu)
+{
+	memset(vcpu->msrs.switched, 0, sizeof(vcpu->msrs.switched));
+	khv_svm_vmcb_setup(vcpu);
+	khv_vcpu_reset(vcpu, true);
+	khv_hw->set_msr(vcpu, MSR_IA32_CR_PAT, vcpu->msrs.pat);
+	khv_hw->update_guest(vcpu);
+}
+
+/*
+ * A processor leaves the VMCB as it was. QEMU stores the host's state in it, which
+ * clients must not see, and no controls, so that the host's interrupts would depend
+ * on the guest's IF from then on.
+ */
 static int failed_entry(struct khv_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	vcpu->run->fail_entry.hardware_entry_failure_reason = to_svm(vcpu)->vmcb->exitcode;
 	vcpu->run->fail_entry.cpu = vcpu->cpu;
 	khv_svm_dump(vcpu);
+	if (to_svm(vcpu)->clobbered)
+		start_over(vcpu);
 	return EXIT_TO_USER;
 }
 
@@ -293,11 +310,7 @@ static int handle_page_fault(struct khv_vcpu *vcpu)
 /* What is left in the VMCB is undefined ("APM, Volume 2: Shutdown Intercept"): as after INIT. */
 static int handle_shutdown(struct khv_vcpu *vcpu)
 {
-	memset(vcpu->msrs.switched, 0, sizeof(vcpu->msrs.switched));
-	khv_svm_vmcb_setup(vcpu);
-	khv_vcpu_reset(vcpu, true);
-	khv_hw->set_msr(vcpu, MSR_IA32_CR_PAT, vcpu->msrs.pat);
-	khv_hw->update_guest(vcpu);
+	start_over(vcpu);
 	return khv_intercept_shutdown(vcpu);
 }
 

@@ -275,6 +275,7 @@ static int svm_run(struct khv_vcpu *vcpu)
 				   entry_flags(vcpu, svm), svm->host_spec_ctrl,
 				   vcpu->msrs.spec_ctrl)))
 		return entry_failed(svm, -EIO);
+	svm->clobbered = unlikely(svm_entry_failed(svm)) && vmcb->rip != vcpu->regs.rip;
 	khv_svm_fetch_regs(vcpu);
 	vmcb->eventinj = 0;
 	count_exit(vcpu);

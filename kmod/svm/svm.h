@@ -62,6 +62,7 @@ enum svm_nmi {
  * @vmcb_cpu: the CPU that may have parts of the VMCB cached, or -1
  * @flush: SVM_FLUSH_*
  * @injected: EVENTINJ of the last entry
+ * @clobbered: the last entry failed, and left the host's state in the VMCB
  * @insn_len: length of the instruction that exited, when @insn_known
  * @insn: the rest that is known of it, without decode assists
  * @nmi: NMI blocking
@@ -82,6 +83,7 @@ struct svm_vcpu {
 	gva_t flush_gva;
 	u32 injected;
 
+	bool clobbered;
 	bool insn_known;
 	u8 insn_len;
 	const struct khv_emul_insn *insn;
