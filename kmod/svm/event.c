@@ -44,7 +44,7 @@ void khv_svm_inject(struct khv_vcpu *vcpu, const struct khv_event *ev)
 		khv_svm_set_nmi_blocked(vcpu, true);
 }
 
-static bool is_software(u32 info)
+bool khv_svm_is_software(u32 info)
 {
 	u8 vector = info & KHV_EVENT_VECTOR;
 
@@ -62,7 +62,7 @@ void khv_svm_recover_event(struct khv_vcpu *vcpu)
 	u32 info = svm->vmcb->exitintinfo;
 
 	/* Unless it was khv who injected it, on a client's behalf: then RIP is past it. */
-	if (is_software(info) && ((info ^ svm->injected) & same))
+	if (khv_svm_is_software(info) && ((info ^ svm->injected) & same))
 		return;
 	*ev = (struct khv_event) {
 		.kind = KHV_EVENT_EXCEPTION,

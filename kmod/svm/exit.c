@@ -16,6 +16,7 @@
 #include "x86/intercept.h"
 #include "x86/msr.h"
 #include "x86/regs_inline.h"
+#include "x86/task.h"
 
 /* Exit codes are 64 bits wide; the lower half tells them apart (svm_entry_failed()). */
 #define EXIT_INVALID		((u32)SVM_EXIT_ERR)
@@ -28,6 +29,10 @@
 /* EXITINFO1 of an I/O instruction. */
 #define IO_IN			BIT(0)
 #define IO_STRING		BIT(2)
+
+/* EXITINFO2 of a task switch. */
+#define TASK_IRET		BIT_ULL(36)
+#define TASK_JMP		BIT_ULL(38)
 
 #define DR6_GENERAL_DETECT	BIT(13)
 #define DR6_CAUSES		(DR_TRAP_BITS | DR_STEP | DR_SWITCH | DR6_GENERAL_DETECT)
@@ -181,14 +186,19 @@ static int handle_lmsw(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn)
 	return khv_intercept_lmsw(vcpu, msw);
 }
 
-/* Only while CR0 is not what the guest thinks; and then nobody stores it in memory. */
+/* Only while CR0 is not what the guest thinks. Memory gets 16 bits, whatever the operand size. */
 static int handle_smsw(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn)
 {
 	unsigned int gpr = modrm_gpr(insn);
 	u64 val = khv_cr0(vcpu);
 
-	if (insn->modrm >> 6 != 3)
-		return khv_intercept_undefined(vcpu);
+	if (insn->modrm >> 6 != 3) {
+		u32 access = khv_hw->get_cpl(vcpu) == 3 ? KHV_ACCESS_USER : 0;
+
+		if (khv_gva_write(vcpu, operand_gva(vcpu, insn), &val, sizeof(u16), access))
+			return RESUME_GUEST;
+		return khv_intercept_done(vcpu, 0);
+	}
 	if (insn->opsize == 2)
 		val = (khv_gpr(vcpu, gpr) & ~0xffffULL) | (u16)val;
 	khv_set_gpr(vcpu, gpr, val);
@@ -307,6 +317,39 @@ static int handle_page_fault(struct khv_vcpu *vcpu)
 	return khv_intercept_page_fault(vcpu, vmcb->exitinfo2, vmcb->exitinfo1, vmcb->exitcode);
 }
 
+/*
+ * EXITINFO2 says which instruction asked for it, if one did; how long that is has to
+ * be found out. An event's own instruction counts as one.
+ */
+static int handle_task_switch(struct khv_vcpu *vcpu)
+{
+	const struct khv_vmcb *vmcb = to_svm(vcpu)->vmcb;
+	enum khv_task_reason reason = KHV_TASK_CALL;
+	const struct khv_emul_insn *insn;
+	u32 info = vmcb->exitintinfo;
+	u32 len = 0;
+	int r;
+
+	if (vmcb->exitinfo2 & TASK_IRET)
+		reason = KHV_TASK_IRET;
+	else if (vmcb->exitinfo2 & TASK_JMP)
+		reason = KHV_TASK_JMP;
+	else if (info & KHV_EVENT_VALID)
+		reason = KHV_TASK_GATE;
+
+	if (reason != KHV_TASK_GATE || khv_svm_is_software(info)) {
+		r = khv_emulate_decode(vcpu, &insn);
+		if (!insn)
+			return r;
+		len = insn->length;
+	}
+	if (reason == KHV_TASK_GATE && khv_svm_is_software(info))
+		vcpu->events.active = (struct khv_event) {
+			.kind = KHV_EVENT_SOFT_INT, .vector = info & KHV_EVENT_VECTOR,
+		};
+	return khv_task_switch(vcpu, vmcb->exitinfo1, reason, len);
+}
+
 /* What is left in the VMCB is undefined ("APM, Volume 2: Shutdown Intercept"): as after INIT. */
 static int handle_shutdown(struct khv_vcpu *vcpu)
 {
@@ -338,6 +381,8 @@ static bool needs_length(u64 code)
 	case SVM_EXIT_CPUID:
 	case SVM_EXIT_INVD ... SVM_EXIT_INVLPG:
 	case SVM_EXIT_MSR:
+	case SVM_EXIT_MONITOR:
+	case SVM_EXIT_MWAIT:
 	case SVM_EXIT_VMMCALL:
 	case SVM_EXIT_WBINVD:
 	case SVM_EXIT_XSETBV:
@@ -413,8 +458,11 @@ int khv_svm_handle_exit(struct khv_vcpu *vcpu)
 		return khv_intercept_done(vcpu, 0);
 	case SVM_EXIT_SHUTDOWN:
 		return handle_shutdown(vcpu);
+	case SVM_EXIT_TASK_SWITCH:
+		return handle_task_switch(vcpu);
 	case SVM_EXIT_MONITOR:
 	case SVM_EXIT_MWAIT:
+		return khv_intercept_monitor(vcpu);
 	case SVM_EXIT_INVLPGA:
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:

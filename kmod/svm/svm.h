@@ -183,6 +183,8 @@ void khv_svm_inject(struct khv_vcpu *vcpu, const struct khv_event *ev);
 void khv_svm_request_window(struct khv_vcpu *vcpu, bool nmi);
 /* After every exit: note an event whose delivery it cut off. */
 void khv_svm_recover_event(struct khv_vcpu *vcpu);
+/* EXITINTINFO or EVENTINJ: an instruction asked for the event. */
+bool khv_svm_is_software(u32 info);
 void khv_svm_look_again(struct khv_vcpu *vcpu);
 void khv_svm_close_window(struct svm_vcpu *svm);
 /* The guest is about to execute IRET. */

@@ -136,6 +136,7 @@ struct khv_hw_caps {
 	/* Leaf sizes and A/D bits of nested tables. */
 	bool leaf_1g, leaf_2m, nested_ad;
 	bool invpcid, rdtscp, xsaves, umip_emulated;
+	bool long_tss_checked;		/* no entry to long mode with a 16-bit TSS */
 	bool xsaves_unchecked;		/* the guest executes XSAVES whatever its CPUID says */
 	u8 nested_memtype;		/* bits that make a nested leaf write-back */
 	const struct khv_ptfmt *ptfmt;	/* of nested tables */

@@ -229,6 +229,7 @@ static void note_features(void)
 	/* INVPCID would flush what shadow paging must know of. */
 	if (!khv_caps.nested_paging)
 		vmx_caps.cpu2 &= ~SECONDARY_EXEC_ENABLE_INVPCID;
+	khv_caps.long_tss_checked = true;
 	khv_caps.rdtscp = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP;
 	khv_caps.invpcid = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID;
 

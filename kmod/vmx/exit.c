@@ -20,6 +20,7 @@
 #include "x86/intercept.h"
 #include "x86/msr.h"
 #include "x86/regs_inline.h"
+#include "x86/task.h"
 
 /* Exit qualification of EPT violations ("SDM, Exit Qualification for EPT Violations"). */
 #define EPT_QUAL_WRITE		BIT(1)
@@ -298,6 +299,20 @@ static int handle_dr(struct khv_vcpu *vcpu)
 	return khv_intercept_mov_dr(vcpu, qual & 7, (qual >> 8) & 15, qual & BIT(4));
 }
 
+static int handle_task_switch(struct khv_vcpu *vcpu)
+{
+	const struct khv_event *ev = &vcpu->events.active;
+	u64 qual = to_vmx(vcpu)->exit.qual;
+	enum khv_task_reason reason = (qual >> 30) & 3;
+	u32 len = khv_vmx_insn_len(vcpu);
+
+	/* No instruction asked for the switch. */
+	if (reason == KHV_TASK_GATE && ev->kind != KHV_EVENT_SOFT_INT &&
+	    ev->kind != KHV_EVENT_SOFT_EXC)
+		len = 0;
+	return khv_task_switch(vcpu, qual, reason, len);
+}
+
 int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 {
 	u32 reason = to_vmx(vcpu)->exit.reason;
@@ -323,6 +338,8 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 		return handle_cr(vcpu);
 	case EXIT_REASON_DR_ACCESS:
 		return handle_dr(vcpu);
+	case EXIT_REASON_TASK_SWITCH:
+		return handle_task_switch(vcpu);
 	case EXIT_REASON_INVLPG:
 		return khv_intercept_invlpg(vcpu, to_vmx(vcpu)->exit.qual);
 	case EXIT_REASON_XSETBV:
@@ -339,6 +356,7 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 		return khv_intercept_shutdown(vcpu);
 	case EXIT_REASON_MWAIT_INSTRUCTION:
 	case EXIT_REASON_MONITOR_INSTRUCTION:
+		return khv_intercept_monitor(vcpu);
 	case EXIT_REASON_VMCLEAR:
 	case EXIT_REASON_VMLAUNCH:
 	case EXIT_REASON_VMPTRLD:

@@ -33,6 +33,9 @@
 #define CR4_PDPTE_BITS	(X86_CR4_PGE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP)
 #define CR4_TLB_BITS	(CR4_PDPTE_BITS | X86_CR4_PCIDE | X86_CR4_PKE | X86_CR4_SMAP)
 
+/* A TSS descriptor's type: not of a 16-bit one. */
+#define TSS_32		8
+
 #define CR3_NOFLUSH	BIT_ULL(63)
 #define CR3_PCID	GENMASK_ULL(11, 0)
 
@@ -82,7 +85,7 @@ static void put_pdptes(struct khv_vcpu *vcpu)
 /* CR0.PG is about to go from 0 to 1: enter the mode that EFER.LME and CR4.PAE select. */
 static int enable_paging(struct khv_vcpu *vcpu, u64 *efer)
 {
-	struct kvm_segment cs;
+	struct kvm_segment cs, tr;
 	u64 cr4 = khv_cr4(vcpu);
 
 	if (vcpu->regs.efer & EFER_LME) {
@@ -90,6 +93,9 @@ static int enable_paging(struct khv_vcpu *vcpu, u64 *efer)
 			return 1;
 		khv_hw->get_segment(vcpu, KHV_SEG_CS, &cs);
 		if (cs.l)
+			return 1;
+		khv_hw->get_segment(vcpu, KHV_SEG_TR, &tr);
+		if (khv_caps.long_tss_checked && !(tr.type & TSS_32))
 			return 1;
 		*efer |= EFER_LMA;
 		return 0;

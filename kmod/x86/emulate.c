@@ -553,6 +553,34 @@ int khv_gva_read(struct khv_vcpu *vcpu, gva_t gva, void *buf, unsigned int len, 
 	return 0;
 }
 
+int khv_gva_write(struct khv_vcpu *vcpu, gva_t gva, const void *buf, unsigned int len,
+		  u32 access)
+{
+	struct khv_walk walk[2];
+	u32 first = page_rest(gva, len);
+	int rc;
+
+	/* All of it can be written, or none is. */
+	rc = khv_walk(vcpu, gva, access | KHV_ACCESS_WRITE, &walk[0]);
+	if (!rc && first < len) {
+		gva += first;
+		rc = khv_walk(vcpu, gva, access | KHV_ACCESS_WRITE, &walk[1]);
+		if (rc > 0)
+			walk[0].error_code = walk[1].error_code;
+	}
+	if (rc > 0) {
+		khv_queue_pf(vcpu, gva, walk[0].error_code);
+		return 1;
+	}
+	if (!rc)
+		rc = khv_gpa_write(vcpu->vm, walk[0].gpa, buf, first);
+	if (!rc && first < len)
+		rc = khv_gpa_write(vcpu->vm, walk[1].gpa, buf + first, len - first);
+	if (rc)
+		khv_queue_gp(vcpu);
+	return !!rc;
+}
+
 int khv_emulate_create(struct khv_vcpu *vcpu)
 {
 	struct emulation *emulation;

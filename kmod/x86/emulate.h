@@ -101,6 +101,9 @@ int khv_emulate_pio(struct khv_vcpu *vcpu, u16 port, unsigned int size, bool in)
  * memory operands and debugging need it. 0, or 1 with an exception queued.
  */
 int khv_gva_read(struct khv_vcpu *vcpu, gva_t gva, void *buf, unsigned int len, u32 access);
+/* The same for writing, of two pages at most. */
+int khv_gva_write(struct khv_vcpu *vcpu, gva_t gva, const void *buf, unsigned int len,
+		  u32 access);
 
 /* Between emulate.c and emulate_pio.c. */
 struct khv_vcpu *khv_emulate_vcpu(struct khv_emul *em);

@@ -141,11 +141,26 @@ int khv_intercept_xsetbv(struct khv_vcpu *vcpu)
 int khv_intercept_hypercall(struct khv_vcpu *vcpu)
 {
 	const u64 *gpr = vcpu->regs.gpr;
+	bool wide = khv_64bit_code(vcpu);
+	u64 nr = wide ? gpr[KHV_RAX] : (u32)gpr[KHV_RAX];
+	u64 ret = -(u64)KVM_ENOSYS;
 
 	vcpu->stats.hypercalls++;
 	trace_khv_hypercall(vcpu->id, gpr[KHV_RAX], gpr[KHV_RBX], gpr[KHV_RCX], gpr[KHV_RDX],
 			    gpr[KHV_RSI]);
-	vcpu->regs.gpr[KHV_RAX] = khv_hw->get_cpl(vcpu) ? -(u64)KVM_EPERM : -(u64)KVM_ENOSYS;
+	if (khv_hw->get_cpl(vcpu))
+		ret = -(u64)KVM_EPERM;
+	else if (nr == KVM_HC_VAPIC_POLL_IRQ)
+		ret = 0;	/* the exit itself was what it is for */
+	vcpu->regs.gpr[KHV_RAX] = wide ? ret : (u32)ret;
+	return khv_intercept_done(vcpu, 0);
+}
+
+int khv_intercept_monitor(struct khv_vcpu *vcpu)
+{
+	/* As on KVM, guests that were told of no MWAIT may use it all the same: it waits for nothing. */
+	if (!khv_has(vcpu, MWAIT) && !khv_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
+		return khv_intercept_undefined(vcpu);
 	return khv_intercept_done(vcpu, 0);
 }
 

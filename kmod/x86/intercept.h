@@ -32,6 +32,8 @@ int khv_intercept_mov_dr(struct khv_vcpu *vcpu, unsigned int dr, unsigned int gp
 
 int khv_intercept_xsetbv(struct khv_vcpu *vcpu);
 int khv_intercept_hypercall(struct khv_vcpu *vcpu);
+/* MONITOR or MWAIT. */
+int khv_intercept_monitor(struct khv_vcpu *vcpu);
 int khv_intercept_hlt(struct khv_vcpu *vcpu);
 /* The guest's processor shut down. */
 int khv_intercept_shutdown(struct khv_vcpu *vcpu);

@@ -20,6 +20,7 @@ extern const struct ksft_suite pagetables_suite;
 extern const struct ksft_suite paging_suite;
 extern const struct ksft_suite replay_suite;
 extern const struct ksft_suite strio_suite;
+extern const struct ksft_suite tasks_suite;
 extern const struct ksft_suite time_suite;
 extern const struct ksft_suite timers_suite;
 extern const struct ksft_suite xstate_suite;

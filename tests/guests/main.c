@@ -11,6 +11,7 @@ static const struct ksft_suite *const suites[] = {
 	&pagetables_edit_suite,
 	&pagetables32_suite,
 	&exceptions_suite,
+	&tasks_suite,
 	&strio_suite,
 	&mmio_suite,
 	&interrupts_suite,
