@@ -82,20 +82,28 @@ static void put_pdptes(struct khv_vcpu *vcpu)
 	}
 }
 
+static bool segments_allow_long_mode(struct khv_vcpu *vcpu)
+{
+	struct kvm_segment s;
+
+	khv_hw->get_segment(vcpu, KHV_SEG_CS, &s);
+	if (s.l)
+		return false;
+	if (!khv_caps.long_tss_checked)
+		return true;
+	khv_hw->get_segment(vcpu, KHV_SEG_TR, &s);
+	return s.type & TSS_32;
+}
+
 /* CR0.PG is about to go from 0 to 1: enter the mode that EFER.LME and CR4.PAE select. */
 static int enable_paging(struct khv_vcpu *vcpu, u64 *efer)
 {
-	struct kvm_segment cs, tr;
 	u64 cr4 = khv_cr4(vcpu);
 
 	if (vcpu->regs.efer & EFER_LME) {
 		if (!(cr4 & X86_CR4_PAE))
 			return 1;
-		khv_hw->get_segment(vcpu, KHV_SEG_CS, &cs);
-		if (cs.l)
-			return 1;
-		khv_hw->get_segment(vcpu, KHV_SEG_TR, &tr);
-		if (khv_caps.long_tss_checked && !(tr.type & TSS_32))
+		if (!segments_allow_long_mode(vcpu))
 			return 1;
 		*efer |= EFER_LMA;
 		return 0;

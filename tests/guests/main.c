@@ -18,6 +18,7 @@ static const struct ksft_suite *const suites[] = {
 	&timers_suite,
 	&replay_suite,
 	&cpu_suite,
+	&exact_suite,
 	&xstate_suite,
 	&time_suite,
 	&memory_suite,

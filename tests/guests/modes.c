@@ -174,6 +174,25 @@ static void test_real_big_segments(void)
 	EXPECT_EQ(*(uint32_t *)(vcpu->vm->ram + 0x300000), 0x12345678);
 }
 
+/* Long mode has no 16-bit TSS. There is no handler for the #GP. */
+static void test_long_with_old_tss(void)
+{
+	struct vcpu *vcpu = create_real(0, BLOB(real_to_long));
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	if (!host_is_vmx())
+		ksft_skip("only processors with VMX look at the TSS");
+	memset(vcpu->vm->ram + TABLES, 0, 3 * PAGE_SIZE);
+	vcpu_get_regs(vcpu, &regs);
+	regs.rbx = TABLES;
+	vcpu_set_regs(vcpu, &regs);
+	vcpu_get_sregs(vcpu, &sregs);
+	sregs.tr.type = 3;
+	vcpu_set_sregs(vcpu, &sregs);
+	vcpu_run_to(vcpu, KVM_EXIT_SHUTDOWN);
+}
+
 static void test_real_to_long(void)
 {
 	struct vcpu *vcpu = create_real(0, BLOB(real_to_long));
@@ -309,6 +328,7 @@ static const struct ksft_test tests[] = {
 	{ "real_irq", test_real_irq },
 	{ "real_big_segments", test_real_big_segments },
 	{ "real_to_long", test_real_to_long },
+	{ "long_with_old_tss", test_long_with_old_tss },
 	{ "virtual_8086", test_virtual_8086 },
 	{ "protected", test_protected },
 	{ "paging32", test_paging32 },

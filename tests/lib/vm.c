@@ -66,7 +66,7 @@ static bool file_says(const char *file, const char *key, const char *word)
 	return found && strstr(found, word);
 }
 
-static bool host_is_vmx(void)
+bool host_is_vmx(void)
 {
 	return file_says("/proc/cpuinfo", "vmx flags", "");
 }

@@ -66,6 +66,9 @@ void *memory_map(size_t size, bool huge);
  */
 bool host_is_tcg(void);
 
+/* Whether guests run on VMX here. */
+bool host_is_vmx(void);
+
 /*
  * Whether the device under test should run guests in real mode, judged by this host
  * and not by what the device says. VMX does so only as an unrestricted guest, which
