@@ -2,7 +2,7 @@
 #
 # Short runs, on the host $CPU, of the programs that run random instructions: what
 # the emulator makes of them, what becomes of random states, and of random bytes in
-# user mode. The log has their seeds.
+# user mode.
 
 # In QEMU guests end with the first instruction of a random state: more of them make
 # QEMU itself end sooner or later. So they do in Bochs, where a guest that spins
@@ -17,7 +17,7 @@ esac
 	{
 		name=$1
 		shift
-		"$@"
+		"$@" --seed '"$KHV_SEED"'
 		echo "@@ $name $?"
 	}
 	run emulator emul-diff '"$DIFF"'

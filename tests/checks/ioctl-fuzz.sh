@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Short runs of what tests/fuzz has for the ioctl interface: random calls, and
-# clients killed at random moments. The seed is the day's, so that it is another
-# one each day and the same for who looks into a failure; the logs have it.
-
-SEED=$(date +%Y%m%d)
+# clients killed at random moments.
 
 fuzz()
 {
@@ -18,7 +15,7 @@ fuzz()
 }
 
 fuzz amd --cpu amd --smp 2 --timeout 400 -- \
-	ioctl-fuzz --seed "$SEED" --calls 1000000 --seconds 30 --factor 4
+	ioctl-fuzz --seed "$KHV_SEED" --calls 1000000 --seconds 30 --factor 4
 fuzz amd-nonpt --cpu amd-nonpt --smp 2 --timeout 400 -- \
-	ioctl-fuzz --seed "$SEED" --calls 1000000 --seconds 30 --factor 4
-fuzz kill --cpu amd --smp 2 --timeout 400 -- kill-storm --seed "$SEED" --kills 20 --factor 4
+	ioctl-fuzz --seed "$KHV_SEED" --calls 1000000 --seconds 30 --factor 4
+fuzz kill --cpu amd --smp 2 --timeout 400 -- kill-storm --seed "$KHV_SEED" --kills 20 --factor 4
