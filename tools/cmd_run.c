@@ -28,6 +28,8 @@ static const char run_help[] =
 	"  --mem SIZE      guest memory, with suffix K, M, G or T (default: 512M; no\n"
 	"                  suffix means MiB)\n"
 	"  --cpus N        number of processors; this version has 1\n"
+	"  --user USER     whom to become when run as root: a name, UID or UID:GID (default:\n"
+	"                  nobody)\n"
 	"  --accel PATH    hypervisor device (default: " KHV_DEFAULT_ACCEL "); /dev/kvm works too\n"
 	"  -h, --help      this text\n"
 	"\n"
@@ -37,7 +39,7 @@ static const char run_help[] =
 	"2 wrong usage, 3 the guest crashed (triple fault), 4 the hypervisor could not\n"
 	"go on, 128+N ended by signal N.\n";
 
-enum { OPT_KERNEL = 1, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_ACCEL, OPT_HELP = 'h' };
+enum { OPT_KERNEL = 1, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_USER, OPT_ACCEL, OPT_HELP = 'h' };
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
@@ -45,6 +47,7 @@ static const struct option options[] = {
 	{ "append", required_argument, NULL, OPT_APPEND },
 	{ "mem", required_argument, NULL, OPT_MEM },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "user", required_argument, NULL, OPT_USER },
 	{ "accel", required_argument, NULL, OPT_ACCEL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -62,9 +65,22 @@ static int parse_mem(const char *text, uint64_t *mem)
 	return 0;
 }
 
+static int parse_user(const char *text, struct khv_pc_config *config)
+{
+	static struct khv_user user;
+
+	if (khv_user_parse(text, &user))
+		return khv_usage("run", "--user %s: neither a user of /etc/passwd nor UID or UID:GID",
+				 text);
+	config->user = &user;
+	return 0;
+}
+
 static int parse_option(int opt, struct khv_pc_config *config)
 {
 	switch (opt) {
+	case OPT_USER:
+		return parse_user(optarg, config);
 	case OPT_KERNEL:
 		config->kernel = optarg;
 		return 0;

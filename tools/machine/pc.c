@@ -4,6 +4,7 @@
  * the caller's for input, timers and signals.
  */
 #define _GNU_SOURCE
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -68,30 +69,56 @@ static void rtc_irq(void *ctx, bool level)
 	khv_vm_irq(&pc->vm, KHV_IRQ_RTC, level);
 }
 
-/* Copy kernel, initrd, parameters and tables to guest memory. Stores the entry point. */
-static int load_guest(struct khv_pc *pc, const struct khv_pc_config *config, uint64_t *entry)
+/* The files that the guest starts from, as bytes. */
+struct files {
+	struct khv_blob kernel, initrd;	/* no initrd: no data */
+};
+
+static int read_files(struct files *files, const struct khv_pc_config *config)
 {
+	*files = (struct files){ 0 };
+	if (khv_blob_read(&files->kernel, config->kernel, "kernel", KHV_KERNEL_FILE_MAX))
+		return -1;
+	if (!config->initrd ||
+	    !khv_blob_read(&files->initrd, config->initrd, "initrd", KHV_INITRD_FILE_MAX))
+		return 0;
+	khv_blob_free(&files->kernel);
+	return -1;
+}
+
+static void free_files(struct files *files)
+{
+	khv_blob_free(&files->kernel);
+	khv_blob_free(&files->initrd);
+}
+
+/* Copy kernel, initrd, parameters and tables to guest memory, and point the vCPU there. */
+static int load_guest(struct khv_pc *pc, const struct files *files, const char *cmdline)
+{
+	const struct khv_blob *initrd = files->initrd.data ? &files->initrd : NULL;
 	const struct khv_ram *ram = &pc->vm.ram;
-	struct khv_blob kernel_file, initrd = { 0 };
 	struct khv_kernel kernel;
-	int err;
 
-	if (khv_blob_read(&kernel_file, config->kernel, "kernel", KHV_KERNEL_FILE_MAX))
+	if (khv_kernel_load(&files->kernel, ram, &kernel) ||
+	    khv_params_write(ram, &kernel, cmdline, initrd) || khv_acpi_write(ram))
 		return -1;
-	err = khv_kernel_load(&kernel_file, ram, &kernel);
-	khv_blob_free(&kernel_file);
-	if (err)
-		return -1;
+	return khv_vcpu_set_entry(&pc->vcpu, kernel.entry);
+}
 
-	if (config->initrd &&
-	    khv_blob_read(&initrd, config->initrd, "initrd", KHV_INITRD_FILE_MAX))
+/* All is open that the machine needs: from here on without privileges. */
+static int enter_sandbox(struct khv_pc *pc, const struct khv_user *user)
+{
+	/* What the C library would look up in files later. */
+	tzset();
+	/* One heap for all threads: a second one asks the kernel about its CPUs. */
+	mallopt(M_ARENA_MAX, 1);
+	if (khv_privileges_drop(user))
 		return -1;
-	err = khv_params_write(ram, &kernel, config->cmdline, config->initrd ? &initrd : NULL);
-	khv_blob_free(&initrd);
-	if (err)
-		return -1;
-	*entry = kernel.entry;
-	return khv_acpi_write(ram);
+	pc->sandbox = (struct khv_sandbox){
+		.vm = pc->vm.fd, .vcpu = pc->vcpu.fd, .signals = pc->signals,
+		.timer = pc->rtc.timer, .stop = pc->stop.event, .room = pc->room,
+	};
+	return khv_sandbox_enter(KHV_SANDBOX_LOADER, &pc->sandbox);
 }
 
 static int add_devices(struct khv_pc *pc)
@@ -117,11 +144,11 @@ static void remove_devices(struct khv_pc *pc)
 	khv_serial_uninit(&pc->serial);
 }
 
-static int add_vcpu(struct khv_pc *pc, uint64_t entry)
+static int add_vcpu(struct khv_pc *pc)
 {
 	if (khv_vcpu_init(&pc->vcpu, &pc->vm, &pc->pio, &pc->stop))
 		return -1;
-	if (khv_vcpu_set_cpuid(&pc->vcpu) || khv_vcpu_set_entry(&pc->vcpu, entry)) {
+	if (khv_vcpu_set_cpuid(&pc->vcpu)) {
 		khv_vcpu_uninit(&pc->vcpu);
 		return -1;
 	}
@@ -130,15 +157,15 @@ static int add_vcpu(struct khv_pc *pc, uint64_t entry)
 
 int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
 {
-	uint64_t entry;
+	struct files files;
 
 	memset(pc, 0, sizeof(*pc));
 	if (khv_vm_init(&pc->vm, config->accel, config->mem))
 		return -1;
-	if (load_guest(pc, config, &entry))
+	if (read_files(&files, config))
 		goto err_vm;
 	if (khv_stop_init(&pc->stop))
-		goto err_vm;
+		goto err_files;
 	pc->room = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pc->room < 0) {
 		khv_fail("create", "an eventfd", NULL, "%m");
@@ -146,16 +173,28 @@ int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
 	}
 	if (add_devices(pc))
 		goto err_room;
-	if (add_vcpu(pc, entry))
+	if (add_vcpu(pc))
 		goto err_devices;
+	pc->signals = khv_signals_open();
+	if (pc->signals < 0)
+		goto err_vcpu;
+	if (enter_sandbox(pc, config->user) || load_guest(pc, &files, config->cmdline))
+		goto err_signals;
+	free_files(&files);
 	return 0;
 
+err_signals:
+	close(pc->signals);
+err_vcpu:
+	khv_vcpu_uninit(&pc->vcpu);
 err_devices:
 	remove_devices(pc);
 err_room:
 	close(pc->room);
 err_stop:
 	khv_stop_uninit(&pc->stop);
+err_files:
+	free_files(&files);
 err_vm:
 	khv_vm_uninit(&pc->vm);
 	return -1;
@@ -163,6 +202,7 @@ err_vm:
 
 void khv_pc_uninit(struct khv_pc *pc)
 {
+	close(pc->signals);
 	khv_vcpu_uninit(&pc->vcpu);
 	remove_devices(pc);
 	close(pc->room);
@@ -214,7 +254,14 @@ static void serve(struct khv_pc *pc)
 
 static void *vcpu_thread(void *arg)
 {
-	khv_vcpu_run(arg);
+	struct khv_pc *pc = arg;
+
+	if (khv_sandbox_enter(KHV_SANDBOX_VCPU, &pc->sandbox))
+		khv_stop_request(&pc->stop, KHV_STOP_FAILURE);
+	/* The guest talks to both threads: not before both are in. */
+	while (sem_wait(&pc->go))
+		;
+	khv_vcpu_run(&pc->vcpu);
 	return NULL;
 }
 
@@ -247,16 +294,17 @@ int khv_pc_run(struct khv_pc *pc)
 	int reason = -1;
 	int err;
 
-	pc->signals = khv_signals_open();
-	if (pc->signals < 0)
-		return -1;
 	if (khv_console_init(&pc->console, &pc->serial, &pc->stop))
-		goto out_signals;
-	err = pthread_create(&thread, NULL, vcpu_thread, &pc->vcpu);
+		return -1;
+	sem_init(&pc->go, 0, 0);
+	err = pthread_create(&thread, NULL, vcpu_thread, pc);
 	if (err) {
 		khv_fail("start", "the vCPU's thread", NULL, "%s", strerror(err));
 		goto out_console;
 	}
+	if (khv_sandbox_enter(KHV_SANDBOX_IO, &pc->sandbox))
+		khv_stop_request(&pc->stop, KHV_STOP_FAILURE);
+	sem_post(&pc->go);
 	serve(pc);
 	if (join_vcpu(thread)) {
 		/* It still uses everything: leave all of it to the process's end. */
@@ -267,7 +315,5 @@ int khv_pc_run(struct khv_pc *pc)
 
 out_console:
 	khv_console_uninit(&pc->console);
-out_signals:
-	close(pc->signals);
 	return reason;
 }

@@ -6,6 +6,8 @@
 #ifndef KHV_TOOL_PC_H
 #define KHV_TOOL_PC_H
 
+#include <semaphore.h>
+
 #include "devices/chipset.h"
 #include "devices/pio.h"
 #include "devices/rtc.h"
@@ -14,6 +16,7 @@
 #include "machine/stop.h"
 #include "machine/vcpu.h"
 #include "machine/vm.h"
+#include "sandbox/sandbox.h"
 
 struct khv_pc_config {
 	const char *accel;
@@ -21,6 +24,7 @@ struct khv_pc_config {
 	const char *initrd;	/* or NULL */
 	const char *cmdline;
 	uint64_t mem;		/* bytes */
+	const struct khv_user *user;	/* to become, when root; or NULL: nobody */
 };
 
 struct khv_pc {
@@ -32,6 +36,8 @@ struct khv_pc {
 	struct khv_rtc rtc;
 	struct khv_vcpu vcpu;
 	struct khv_console console;
+	struct khv_sandbox sandbox;
+	sem_t go;	/* the vCPU may enter the guest */
 	int signals;	/* signalfd */
 	int room;	/* eventfd: the serial port takes input again */
 };

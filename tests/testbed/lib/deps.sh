@@ -5,7 +5,7 @@
 
 DEPS_BASE="busybox-static cpio kmod xz-utils gzip util-linux bsdutils"
 # pahole: what kernel headers depend on to build modules.
-DEPS_BUILD="gcc make libc6-dev binutils pahole"
+DEPS_BUILD="gcc make libc6-dev binutils pahole libseccomp-dev"
 DEPS_BOCHS="bochs bochsbios vgabios bochs-term isolinux syslinux-common xorriso"
 DEPS_QEMU="qemu-system-x86"
 DEPS_KERNEL="bc bison flex libelf-dev libssl-dev perl tar"
