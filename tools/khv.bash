@@ -11,17 +11,22 @@ _khv()
 		compopt -o filenames
 		return
 		;;
-	--append | --mem | --cpus)
+	--user)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
+	--append | --mem | --cpus | --interval | --count)
 		return
 		;;
 	esac
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="run doctor version --help"
+		words="run doctor stat version --help"
 	else
 		case ${COMP_WORDS[1]} in
-		run) words="--kernel --initrd --append --mem --cpus --accel --help" ;;
+		run) words="--kernel --initrd --append --mem --cpus --user --accel --help" ;;
 		doctor) words="--json --help" ;;
+		stat) words="--interval --count --json --help all" ;;
 		version) words="--accel --help" ;;
 		*) return ;;
 		esac

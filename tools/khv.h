@@ -39,6 +39,7 @@ int khv_usage(const char *command, const char *why, ...) __attribute__((format(p
  */
 int khv_cmd_run(int argc, char **argv);
 int khv_cmd_doctor(int argc, char **argv);
+int khv_cmd_stat(int argc, char **argv);
 int khv_cmd_version(int argc, char **argv);
 
 #endif

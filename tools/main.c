@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
 	{ "run", khv_cmd_run, "boot a Linux kernel in a virtual machine" },
 	{ "doctor", khv_cmd_doctor, "find out whether this host can run guests, and what to do" },
+	{ "stat", khv_cmd_stat, "show what the virtual machines do" },
 	{ "version", khv_cmd_version, "print the versions of the program and the module" },
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "doctor/doctor.h"
+#include "json.h"
 
 static const char *const marks[] = { [KHV_GOOD] = "ok", [KHV_NOTE] = "note", [KHV_BAD] = "FAIL" };
 static const char *const verdicts[] = {
@@ -45,27 +46,10 @@ void khv_report_text(const struct khv_report *report, FILE *out)
 		fputs("\nGuests can run on khv here.\n", out);
 }
 
-/* A JSON string: RFC 8259, "Strings". Bytes above ASCII pass as the UTF-8 they are. */
-static void put_string(const char *s, FILE *out)
-{
-	fputc('"', out);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < 0x20)
-			fprintf(out, "\\u%04x", c);
-		else
-			fputc(c, out);
-	}
-	fputc('"', out);
-}
-
 static void put_member(const char *name, const char *value, FILE *out)
 {
 	fprintf(out, ", \"%s\": ", name);
-	put_string(value, out);
+	khv_json_string(value, out);
 }
 
 void khv_report_json(const struct khv_report *report, FILE *out)
@@ -75,7 +59,7 @@ void khv_report_json(const struct khv_report *report, FILE *out)
 		const struct khv_finding *f = &report->finding[i];
 
 		fprintf(out, "%s\n  {\"check\": ", i ? "," : "");
-		put_string(f->check, out);
+		khv_json_string(f->check, out);
 		put_member("verdict", verdicts[f->verdict], out);
 		put_member("finding", f->found, out);
 		put_member("cause", f->cause, out);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the program's JSON outputs share.
+ */
+#ifndef KHV_TOOL_JSON_H
+#define KHV_TOOL_JSON_H
+
+#include <stdio.h>
+
+/*
+ * Write @s as a JSON string: RFC 8259, "Strings". Bytes above ASCII pass as the UTF-8
+ * that they are taken for.
+ */
+void khv_json_string(const char *s, FILE *out);
+
+#endif
