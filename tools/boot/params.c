@@ -60,6 +60,9 @@ static int write_initrd(struct boot_params *bp, const struct khv_ram *ram,
 	uint64_t end = kernel->initrd_end < ram->low_size ? kernel->initrd_end : ram->low_size;
 	uint64_t start;
 
+	if (!initrd->size)
+		return khv_fail("load the initrd", initrd->path, "leave --initrd out, or make it again",
+				"the file is empty");
 	if (initrd->size > end || ((end - initrd->size) & PAGE_MASK) < kernel->end)
 		return khv_fail("load the initrd", initrd->path, "give the guest more with --mem",
 				"its %zu bytes do not fit between the kernel's end at 0x%" PRIx64

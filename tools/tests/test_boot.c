@@ -293,6 +293,7 @@ static void test_params(void)
 	   bp->hdr.ramdisk_size == 5000, "initrd is at the top");
 	ok(*(uint8_t *)khv_ram_ptr(&ram, at + 4999, 1) == 0xee, "initrd is copied");
 
+	ok(write_params("", 0) == -1 && tap_error_has("empty"), "empty initrd");
 	ok(!write_params("", MEM - kernel.end), "largest initrd");
 	ok(write_params("", MEM - kernel.end + 1) == -1, "initrd that meets the kernel");
 	ok(write_params("", MEM + 4096) == -1 && tap_error_has("do not fit"),
