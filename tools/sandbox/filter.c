@@ -11,6 +11,9 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/kvm.h>
+#if !__has_include(<seccomp.h>)
+#error libseccomp is missing: apt-get install libseccomp-dev
+#endif
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
