@@ -39,7 +39,10 @@ static const char run_help[] =
 	"2 wrong usage, 3 the guest crashed (triple fault), 4 the hypervisor could not\n"
 	"go on, 128+N ended by signal N.\n";
 
-enum { OPT_KERNEL = 1, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_USER, OPT_ACCEL, OPT_HELP = 'h' };
+enum {
+	OPT_KERNEL = 1, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_USER, OPT_ACCEL,
+	OPT_HELP = 'h',
+};
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
@@ -70,7 +73,7 @@ static int parse_user(const char *text, struct khv_pc_config *config)
 	static struct khv_user user;
 
 	if (khv_user_parse(text, &user))
-		return khv_usage("run", "--user %s: neither a user of /etc/passwd nor UID or UID:GID",
+		return khv_usage("run", "--user %s: no user of /etc/passwd, nor UID or UID:GID",
 				 text);
 	config->user = &user;
 	return 0;

@@ -11,9 +11,6 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/kvm.h>
-#if !__has_include(<seccomp.h>)
-#error libseccomp is missing: apt-get install libseccomp-dev
-#endif
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -140,7 +137,8 @@ static void refused(int sig, siginfo_t *info, void *context)
 		put(", request 0x");
 		put_number((unsigned long)uc->uc_mcontext.gregs[REG_RSI], 16);
 	}
-	put(")\nkhv: this is a defect of khv, or the guest has broken into this process; please report it\n");
+	put(")\nkhv: this is a defect of khv, or the guest has broken into this process: ");
+	put("please report it\n");
 	_exit(KHV_VM_FAILURE);
 }
 
@@ -232,8 +230,8 @@ int khv_sandbox_enter(enum khv_sandbox_thread thread, const struct khv_sandbox *
 	self = thread;
 	if (thread == KHV_SANDBOX_LOADER) {
 		if (!kernel_has_filters()) {
-			fputs("khv: warning: this kernel has no seccomp filters; whoever breaks out of the guest finds all system calls\n",
-			      stderr);
+			fputs("khv: warning: this kernel has no seccomp filters; ", stderr);
+			fputs("who breaks out of the guest finds all system calls\n", stderr);
 			return 0;
 		}
 		catch_refusals();

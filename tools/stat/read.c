@@ -27,7 +27,7 @@ static const char *open_advice(int err)
 		return "the kernel is locked down and hides debugfs; see kernel_lockdown(7)";
 	case ENOENT:
 		if (!access("/sys/module/khv", F_OK))
-			return "is debugfs mounted? mount -t debugfs debugfs /sys/kernel/debug";
+			return "is debugfs mounted? mount -t debugfs none /sys/kernel/debug";
 		return "load the module: modprobe khv; 'khv doctor' says what is missing";
 	default:
 		return NULL;

@@ -335,7 +335,6 @@ static void test_privileges(void)
 	   khv_user_parse("1:2:3", &user) && khv_user_parse("4294967295", &user) &&
 	   khv_user_parse("1x", &user) && khv_user_parse(":1", &user), "what is neither");
 	if (geteuid()) {
-
 		ok(dropped(NULL, getuid(), getgid()) != 1, "without root it stays who it is");
 		user = (struct khv_user){ geteuid() + 1, getegid() };
 		ok(dropped(&user, 0, 0) == 1, "and cannot become another");
