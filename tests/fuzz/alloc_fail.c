@@ -108,7 +108,8 @@ static int attempt(int fd, unsigned int cmd, uint64_t arg)
 
 	do {
 		ret = call(fd, cmd, arg);
-	} while (judge(cmd, ret));
+		/* The timer's signals may end KVM_CREATE_VM, too. */
+	} while ((ret == -EINTR && cmd != KVM_RUN) || judge(cmd, ret));
 	return ret;
 }
 
