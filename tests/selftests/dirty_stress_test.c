@@ -206,8 +206,9 @@ static void migrate(unsigned int flags)
 		ASSERT(!pthread_create(&threads[i], NULL, run_vcpu, vcpus[i]));
 	while (atomic_load(&running)) {
 		collect(flags, true);
-		disturb(flags, rounds++);
-		if (rounds == ROUNDS)
+		if (rounds < ROUNDS)
+			disturb(flags, rounds);
+		if (++rounds == ROUNDS)
 			*GUEST_VAR(vm, enough) = true;
 	}
 	for (i = 0; i < CPUS; i++)
