@@ -258,7 +258,7 @@ void khv_shadow_protect(struct khv_vm *vm, gfn_t gfn, const unsigned long *bits,
 	for (; i < nr; i = find_next_bit(bits, nr, i + 1)) {
 		bucket_op(s, rmap_bucket(s, gfn + i), gfn + i, gfn + i + 1, KHV_PT_WRPROTECT);
 		large = (gfn + i) & ~(FRAMES_2M - 1);
-		/* Once it is read-only only a fault makes it anything else, and not with the log on. */
+		/* Once it is read-only it stays so, for with the log on no fault makes one. */
 		if (large != done)
 			bucket_op(s, rmap_bucket(s, large), gfn + i, gfn + i + 1, KHV_PT_WRPROTECT);
 		done = large;

@@ -28,7 +28,7 @@ struct khv_zones;
 struct khv_coalesced {
 	struct khv_zones __rcu *zones;
 	struct kvm_coalesced_mmio_ring *ring;
-	spinlock_t lock;
+	spinlock_t lock;	/* see above */
 };
 
 /* 0 or -ENOMEM; _uninit when nobody uses the VM any more. */

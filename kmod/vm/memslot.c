@@ -219,10 +219,12 @@ static int slot_put(struct khv_vm *vm, struct khv_memslots *slots,
 
 	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES) {
 		new->dirty = old ? old->dirty : NULL;
-		if (!new->dirty)
-			new->dirty = fresh = khv_dirty_alloc(vm, new->npages);
-		if (!new->dirty)
-			return -ENOMEM;
+		if (!new->dirty) {
+			fresh = khv_dirty_alloc(vm, new->npages);
+			if (!fresh)
+				return -ENOMEM;
+			new->dirty = fresh;
+		}
 	}
 	r = slots_install(vm, slots, old, new);
 	if (r)
