@@ -483,6 +483,8 @@ static const struct msr_def msr_table[] = {
 	{ MSR_IA32_LASTBRANCHTOIP, 0, 0, 0, is_intel, rd_const, wr_none },
 	{ MSR_IA32_LASTINTFROMIP, 0, 0, 0, is_intel, rd_const, wr_none },
 	{ MSR_IA32_LASTINTTOIP, 0, 0, 0, is_intel, rd_const, wr_none },
+	/* Without effect: guests save power on their host's terms. */
+	{ MSR_IA32_POWER_CTL, SAVED, FIELD(power_ctl), ALL, NULL, rd_field, wr_field },
 	{ MSR_IA32_CR_PAT, SAVED, FIELD(pat), 0, NULL, rd_field, wr_pat },
 	{ MSR_IA32_PERF_CAPABILITIES, 0, 0, 0, is_intel, rd_none, wr_none },
 	{ MSR_IA32_TSC_DEADLINE, SAVED, 0, 0, NULL, rd_tsc_deadline, wr_tsc_deadline },

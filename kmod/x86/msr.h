@@ -30,6 +30,7 @@ struct khv_msrs {
 	u64 arch_capabilities;
 	u64 platform_info;
 	u64 misc_features;
+	u64 power_ctl;
 	u64 xss;
 	u64 mcg_cap, mcg_status;
 	u64 mtrr_def_type;

@@ -14,6 +14,7 @@
 
 #define MSR_PAT		0x277
 #define MSR_PLATFORM	0xce
+#define MSR_POWER_CTL	0x1fc
 #define MSR_MISC_ENABLE	0x1a0
 #define MSR_STAR	0xc0000081
 #define MSR_LSTAR	0xc0000082
@@ -141,11 +142,14 @@ static void guest_accesses(void)
 	value = rdmsr(MSR_KGS_BASE);
 	GUEST_EQ(value, 0x1000);
 	guest_sync(2);
+	wrmsr(MSR_POWER_CTL, 0x1234);
+	GUEST_EQ(rdmsr(MSR_POWER_CTL), 0x1234);
 	wrmsr(MSR_KGS_BASE, 0x3000);
 	GUEST_EQ(rdmsr(MSR_KGS_BASE), 0x3000);
 	guest_sync(3);
 	/* Not even the last one is there by default; x2APIC registers always are. */
 	GUEST_EQ(GUEST_TRY("rdmsr", : : "c"(MSR_KGS_BASE) : "rax", "rdx", "r11", "memory"), 13);
+	GUEST_EQ(GUEST_TRY("rdmsr", : : "c"(MSR_POWER_CTL) : "rax", "rdx", "r11", "memory"), 13);
 	GUEST_EQ(GUEST_TRY("rdmsr", : : "c"(0x802) : "rax", "rdx", "r11", "memory"),
 		 GUEST_NO_TRAP);
 	GUEST_EQ(rdmsr(MSR_PAT), 0x0007040600070406);
