@@ -179,6 +179,7 @@ static int parse_route(struct khv_vm *vm, const struct kvm_irq_routing_entry *e,
 			if (e->u.irqchip.pin >= KHV_PIC_PINS / 2)
 				return -EINVAL;
 			route->kind = ROUTE_PIC;
+			route->pin = array_index_nospec(route->pin, KHV_PIC_PINS / 2);
 			if (e->u.irqchip.irqchip == KVM_IRQCHIP_PIC_SLAVE)
 				route->pin += KHV_PIC_PINS / 2;
 			return 0;
@@ -186,6 +187,7 @@ static int parse_route(struct khv_vm *vm, const struct kvm_irq_routing_entry *e,
 			if (e->u.irqchip.pin >= KHV_IOAPIC_PINS)
 				return -EINVAL;
 			route->kind = ROUTE_IOAPIC;
+			route->pin = array_index_nospec(route->pin, KHV_IOAPIC_PINS);
 			return 0;
 		}
 		return -EINVAL;

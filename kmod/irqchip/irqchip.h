@@ -36,7 +36,7 @@ struct khv_irqchip {
 	/* KVM_CAP_X2APIC_API, set at any time (READ_ONCE). */
 	bool ids_32bit;			/* in MSI addresses and struct kvm_lapic_state */
 	bool no_broadcast_quirk;	/* 0xff from a device means no x2APIC */
-	unsigned long acked;		/* bits of pins whose interrupt the guest is done with; atomic */
+	unsigned long acked;		/* bits of pins that the guest is done with; atomic */
 	/* PIC, I/O APIC and PIT state. irqsave; raw, since hardirq timers take it. */
 	raw_spinlock_t lock;
 	struct khv_pic *pic;

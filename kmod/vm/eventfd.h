@@ -21,7 +21,7 @@ struct khv_vcpu;
 
 /**
  * struct khv_irqfds - the irqfds of a VM
- * @lock: writers of all below
+ * @lock: for writers; docs/locking.md
  * @all: every one of them
  * @resample: those that want to know when the guest is done; read under RCU
  * @count: how many are in @all
@@ -29,7 +29,7 @@ struct khv_vcpu;
  * @reap: removes those whose eventfd was closed
  */
 struct khv_irqfds {
-	struct mutex lock;
+	struct mutex lock;		/* below: all but @reap */
 	struct list_head all;
 	struct list_head resample;
 	unsigned int count;

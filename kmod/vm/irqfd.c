@@ -236,7 +236,7 @@ static int attach(struct khv_irqfd *irqfd, struct file *file)
 		list_add(&irqfd->node, &dying);
 		goto out;
 	}
-	/* First, so that no acknowledgement of an early signal is missed. */
+	/* First, so that no acknowledgment of an early signal is missed. */
 	link(irqfd);
 	events = vfs_poll(file, &poll.table);
 	err = poll.err;

@@ -117,7 +117,7 @@ static inline struct khv_vcpu *khv_vm_vcpu(struct khv_vm *vm, unsigned int n)
 	return vm->vcpus[array_index_nospec(n, nr)];
 }
 
-/* Are local APICs and the GSI routing ours? Then what KVM_CREATE_IRQCHIP or the split made is there. */
+/* Are local APICs and the GSI routing in the kernel? What was made with them is there then. */
 static inline bool khv_irqchip_in_kernel(struct khv_vm *vm)
 {
 	/* Pairs with the release in khv_irqchip_create(). */
