@@ -19,6 +19,9 @@
 #include "vm/vm.h"
 #include "x86/xstate.h"
 
+/* <linux/kvm.h> has no name for all of them in newer kernels. */
+#define DISABLE_EXITS	(KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT |	\
+			 KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_CSTATE)
 #define X2APIC_FLAGS	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 
 static int cap_nr_vcpus(void)
@@ -229,7 +232,7 @@ static int disable_quirks2(struct khv_vm *vm, const u64 *args)
 /* For good. What this host cannot let guests do goes on to exit, as with KVM. */
 static int disable_exits(struct khv_vm *vm, const u64 *args)
 {
-	if (args[0] & ~(u64)KVM_X86_DISABLE_VALID_EXITS)
+	if (args[0] & ~(u64)DISABLE_EXITS)
 		return -EINVAL;
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
