@@ -6,9 +6,9 @@
 . "$TESTBED/lib/artifacts.sh"
 TMP=$WORK
 
-# Plain exports up to 6.18, used to keep VMX on there; later kernels reserve
+# Plain exports up to 6.18, used there to keep VMX on and for split locks; later kernels reserve
 # them and khv does without.
-ONCE_PLAIN="cr4_update_irqsoff cr4_read_shadow"
+ONCE_PLAIN="cr4_update_irqsoff cr4_read_shadow handle_guest_split_lock"
 
 # reserved: the symbols that a kernel exports to KVM alone.
 reserved()
