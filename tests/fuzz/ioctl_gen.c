@@ -350,6 +350,10 @@ static size_t gen_known(struct fuzz_thread *t, unsigned int cmd)
 		memset(buf, 0, sizeof(struct kvm_pit_config));
 		words[0] = below(rng, 4);
 		return sizeof(struct kvm_pit_config);
+	case KVM_REINJECT_CONTROL:	/* its number does not say that it has a structure */
+		memset(buf, 0, sizeof(struct kvm_reinject_control));
+		words[0] = below(rng, 2);
+		return sizeof(struct kvm_reinject_control);
 	case KVM_SET_GUEST_DEBUG:
 		memset(buf, 0, sizeof(struct kvm_guest_debug));
 		words[0] = one_in(rng, 4) ? odd_number(rng) : below(rng, 4) | below(rng, 4) << 16;
@@ -400,12 +404,11 @@ uint64_t gen_argument(struct fuzz_thread *t, unsigned int cmd, size_t *len, bool
 	unsigned int size = _IOC_SIZE(cmd), i;
 
 	*tame = cmd == KVM_SET_SIGNAL_MASK;
-	*len = 0;
-	if (!size)
-		return gen_number(&t->rng, cmd);
 	*len = gen_known(t, cmd);
 	if (*len)
 		return 0;
+	if (!size)
+		return gen_number(&t->rng, cmd);
 	if (size > sizeof(t->buf))
 		size = sizeof(t->buf);
 	*len = size;
