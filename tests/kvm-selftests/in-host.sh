@@ -16,7 +16,7 @@ while IFS='|' read -r name limit args; do
 	status=$?
 	took=$(($(cut -d. -f1 /proc/uptime) - start))
 	killall -9 "$name" 2>/dev/null		# children that it left
-	head -c 20000 out | sed 's/^/# /'
+	head -c 20000 out | cut -c1-300 | sed 's/^/# /'
 	echo "# $name: $took s"
 	if [ "$status" = 0 ]; then
 		echo "ok $n - $name"

@@ -102,7 +102,7 @@ table_markdown()
 	echo "| test | arguments | amd: khv | amd: KVM | intel: khv | intel: KVM | why not everywhere a pass |"
 	echo "| --- | --- | --- | --- | --- | --- | --- |"
 	table_rows test arguments "amd khv" "amd kvm" "intel khv" "intel kvm" reason |
-		sed 's/^/| `/; s/|/` | /2; s/\([^|]\)|\([^|]\)/\1 | \2/g; s/$/ |/'
+		sed 's/^[^|]*/`&`/; s/|/ | /g; s/.*/| & |/'
 	echo
 	echo "| | pass | skip | fail | time |"
 	echo "| --- | --- | --- | --- | --- |"
