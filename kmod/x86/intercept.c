@@ -158,7 +158,7 @@ int khv_intercept_hypercall(struct khv_vcpu *vcpu)
 
 int khv_intercept_monitor(struct khv_vcpu *vcpu)
 {
-	/* As on KVM, guests that were told of no MWAIT may use it all the same: it waits for nothing. */
+	/* As on KVM, guests that were told of no MWAIT may use it: it waits for nothing. */
 	if (!khv_has(vcpu, MWAIT) && !khv_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
 		return khv_intercept_undefined(vcpu);
 	return khv_intercept_done(vcpu, 0);

@@ -237,7 +237,8 @@ static bool emulates_popcnt(struct world *w)
 	return has;		/* POPCNT and MOVBE */
 }
 
-static uint64_t run_trials(struct rng *rng, uint64_t count, unsigned int seconds, uint64_t max_bad)
+static uint64_t run_trials(struct rng *rng, uint64_t count, unsigned int seconds,
+			   uint64_t max_bad)
 {
 	static struct outcome native, emulated;
 	static struct trial t = { .fpu = { .fcw = 0x37f, .mxcsr = 0x1f80 } };
