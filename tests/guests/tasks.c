@@ -14,7 +14,6 @@
 #define TSS_A		0x8000
 #define TSS_SIZE	0x100
 #define STACKS		0x20000
-#define TCG_REPORTS	14
 
 /* As tasks_code.S has them. */
 enum { SEL_CODE = 0x08, SEL_DATA = 0x10, SEL_DATA2 = 0x18, SEL_A = 0x20, SEL_B = 0x28,
@@ -145,22 +144,20 @@ static void test_switches(void)
 		0x98, 0x55, 0x108,			/* #TS in the new task, for its DS */
 		0, 0xc0de,
 	};
-	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, 0), 0);
-	unsigned int i, count = KSFT_ARRAY_SIZE(expected);
+	struct vcpu *vcpu;
+	unsigned int i;
 
-	/* QEMU makes the switches itself, and fails at an exception through a gate. */
 	if (host_is_tcg())
-		count = TCG_REPORTS;
+		ksft_skip("QEMU ignores the intercept and switches tasks by itself, not always right");
+	vcpu = vcpu_create(vm_create(VM_RAM_SIZE, 0), 0);
 	build(vcpu->vm);
 	start(vcpu);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < KSFT_ARRAY_SIZE(expected); i++)
 		if (!KSFT_COMPARE(next_report(vcpu), expected[i])) {
 			ksft_note("report %u", i);
 			vcpu_describe(vcpu);
 			ksft_abort();
 		}
-	if (host_is_tcg())
-		return;
 	/* The busy bits: C's alone, since A was left by a jump. */
 	EXPECT_EQ(ram[GDT + SEL_A + 5], 0x89);
 	EXPECT_EQ(ram[GDT + SEL_B + 5], 0x89);
