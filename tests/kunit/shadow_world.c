@@ -104,6 +104,11 @@ void khv_queue_pf(struct khv_vcpu *vcpu, gva_t addr, u32 error_code)
 	cpu->pf.error = error_code;
 }
 
+const struct khv_memslot *khv_memslot_find(struct khv_vm *vm, gfn_t gfn)
+{
+	return gfn < WORLD_FRAMES ? &all_memory : NULL;
+}
+
 u64 khv_memslots_frames(struct khv_vm *vm)
 {
 	return WORLD_FRAMES;
