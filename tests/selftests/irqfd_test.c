@@ -538,7 +538,7 @@ static void test_race_with_end(void)
 {
 	unsigned int round, i;
 
-	for (round = 0; round < 60; round++) {
+	for (round = 0; round < 24; round++) {
 		struct race r = { .vm = vm_create(0, VM_IRQCHIP), .told = new_eventfd() };
 		int fd = new_eventfd();
 		pthread_t threads[2];
@@ -579,7 +579,7 @@ static const struct ksft_test tests[] = {
 	{ "limit", test_limit, .seconds = 60 },
 	{ "vm_closed", test_vm_closed },
 	{ "races", test_races, .seconds = 60 },
-	{ "race_with_end", test_race_with_end, .seconds = 60 },
+	{ "race_with_end", test_race_with_end, .seconds = 120 },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("irqfd", tests);

@@ -129,29 +129,32 @@ static void test_reinjection(void)
 {
 	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP | VM_PIT);
 	struct vcpu *vcpu = vcpu_create(vm, 0);
-	uint64_t us = 0;
+	uint64_t with = 0, without;
 	int i;
 
 	vm_need(vm, KVM_CAP_REINJECT_CONTROL, "KVM_CAP_REINJECT_CONTROL");
 	guest_start(vcpu, guest_ticks);
 	/* Whatever else the host is busy with makes it slower: one good try is enough. */
-	for (i = 0; i < 12; i++) {
-		us = catch_up(vcpu);
-		if (us < WANTED * 7000)
+	for (i = 0; i < 8; i++) {
+		with = catch_up(vcpu);
+		if (with < WANTED * 7000)
 			break;
 	}
-	EXPECT(us < WANTED * 7000, "%llu us with reinjection", (unsigned long long)us);
 	ASSERT_EQ(try_reinject(vm, 0), 0);
-	us = catch_up(vcpu);
+	without = catch_up(vcpu);
 	/* The one that waited, and then as time goes by. */
-	EXPECT(us > (WANTED - 2) * 9000, "%llu us without", (unsigned long long)us);
+	EXPECT(without > (WANTED - 2) * 9000, "%llu us without", (unsigned long long)without);
+	if (with >= WANTED * 7000 && without > WANTED * 15000)
+		ksft_skip("this host is too busy: %llu us with, %llu us without",
+			  (unsigned long long)with, (unsigned long long)without);
+	EXPECT(with < WANTED * 7000, "%llu us with reinjection", (unsigned long long)with);
 }
 
 static const struct ksft_test tests[] = {
 	{ "without", test_without },
 	{ "create", test_create },
 	{ "state", test_state },
-	{ "reinjection", test_reinjection, .seconds = 60 },
+	{ "reinjection", test_reinjection, .seconds = 120 },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("pit", tests);
