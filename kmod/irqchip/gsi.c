@@ -132,8 +132,12 @@ int khv_gsi_of_pin(struct khv_vm *vm, unsigned int pin)
 	return gsi;
 }
 
-/* Is one of the client's pins set to send @vector, level triggered, to @vcpu? */
-static bool client_pin_sends(const struct khv_gsi_table *table, struct khv_vcpu *vcpu, u8 vector)
+/*
+ * Is one of the client's pins set to send @vector, level triggered, to @vcpu? What was
+ * in service there as a @level counts wherever the pin leads by now.
+ */
+static bool client_pin_sends(const struct khv_gsi_table *table, struct khv_vcpu *vcpu, u8 vector,
+			     bool level)
 {
 	u32 gsi, nr = min_t(u32, table->nr_gsis, vcpu->vm->irq.client_gsis);
 	struct khv_irq_msg msg;
@@ -145,13 +149,13 @@ static bool client_pin_sends(const struct khv_gsi_table *table, struct khv_vcpu 
 		if (table->first[gsi] == table->first[gsi + 1])
 			continue;
 		msg = msi_message(vcpu->vm, route->address, route->data);
-		if (msg.vector == vector && msg.level && khv_irq_reaches(vcpu, &msg))
+		if (msg.vector == vector && msg.level && (level || khv_irq_reaches(vcpu, &msg)))
 			return true;
 	}
 	return false;
 }
 
-bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector)
+bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector, bool level)
 {
 	const struct khv_gsi_table *table;
 	bool ret = false;
@@ -160,7 +164,7 @@ bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector)
 	table = rcu_dereference(vcpu->vm->irq.gsi);
 	/* Most vectors are no such pin's, and every EOI asks. */
 	if (table && test_bit(vector, table->client_vectors))
-		ret = client_pin_sends(table, vcpu, vector);
+		ret = client_pin_sends(table, vcpu, vector, level);
 	rcu_read_unlock();
 	return ret;
 }

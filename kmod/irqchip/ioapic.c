@@ -112,7 +112,7 @@ int khv_ioapic_set_pin(struct khv_vm *vm, unsigned int pin, int level,
 	if (level)
 		ioapic->sources[pin] |= BIT(source);
 	else
-		ioapic->sources[pin] &= ~BIT(source);
+		ioapic->sources[pin] &= ~(BIT(source) | BIT(KHV_IRQ_RESTORED));
 	if (!ioapic->sources[pin]) {
 		ioapic->lines &= ~BIT(pin);
 	} else {
@@ -360,7 +360,7 @@ void khv_ioapic_set(struct khv_vm *vm, const struct kvm_ioapic_state *s)
 			continue;
 		/* The client's device holds the line until it says otherwise. */
 		if (rte & RTE_LEVEL) {
-			ioapic->sources[pin] |= BIT(KHV_IRQ_USER);
+			ioapic->sources[pin] |= BIT(KHV_IRQ_RESTORED);
 			ioapic->lines |= BIT(pin);
 		}
 		service(vm, pin);

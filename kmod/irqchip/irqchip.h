@@ -25,6 +25,9 @@ struct khv_gsi_table;
 /* Sources that may hold a line up; the line is their OR. */
 enum khv_irq_source { KHV_IRQ_USER, KHV_IRQ_PIT, KHV_IRQ_RESAMPLE, KHV_NR_IRQ_SOURCES };
 
+/* Up by KVM_SET_IRQCHIP. Nobody knows for whom: any source takes it down. */
+#define KHV_IRQ_RESTORED	KHV_NR_IRQ_SOURCES
+
 /* Pins of all chips in one row: the PICs', then the I/O APIC's. */
 #define KHV_PIN_IOAPIC		16
 #define KHV_NR_PINS		(KHV_PIN_IOAPIC + KHV_IOAPIC_PINS)
@@ -87,7 +90,7 @@ int khv_msi_send(struct khv_vm *vm, u64 address, u32 data);
 /* Which GSI leads to a pin (below KHV_NR_PINS), or -1. */
 int khv_gsi_of_pin(struct khv_vm *vm, unsigned int pin);
 /* Split irqchip: may @vector be one of the client's I/O APIC, for @vcpu? */
-bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector);
+bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector, bool level);
 /*
  * The guest is done with interrupts of @pins, from bit @first on: for irqfds that resample.
  * In @vcpu's context, which makes the request KHV_REQ_IRQ_ACK, to be served by _work().

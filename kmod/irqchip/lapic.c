@@ -143,7 +143,7 @@ static void broadcast_eoi(struct khv_lapic *apic, u8 vector)
 	bool level = khv_lapic_reg(apic, APIC_TMR + (vector >> 5) * 0x10) & BIT(vector & 31);
 
 	if (unlikely(vm->irq.split)) {
-		if (!khv_gsi_client_eoi(vcpu, vector))
+		if (!khv_gsi_client_eoi(vcpu, vector, level))
 			return;
 		apic->client_eoi = vector;
 		khv_request(vcpu, KHV_REQ_IOAPIC_EOI);

@@ -191,13 +191,18 @@ static void reap(struct work_struct *work)
 void khv_irqfd_resample(struct khv_vm *vm, u32 gsi)
 {
 	struct khv_irqfd *irqfd;
+	bool down = false;
 
-	/* Down first: whoever is told may raise it again at once. */
-	khv_irq_set(vm, gsi, 0, KHV_IRQ_RESAMPLE);
 	rcu_read_lock();
-	list_for_each_entry_rcu(irqfd, &vm->irqfds.resample, resample_node)
-		if (irqfd->gsi == gsi)
-			khv_eventfd_signal(irqfd->resamplefd);
+	list_for_each_entry_rcu(irqfd, &vm->irqfds.resample, resample_node) {
+		if (irqfd->gsi != gsi)
+			continue;
+		/* Down first: whoever is told may raise it again at once. */
+		if (!down)
+			khv_irq_set(vm, gsi, 0, KHV_IRQ_RESAMPLE);
+		down = true;
+		khv_eventfd_signal(irqfd->resamplefd);
+	}
 	rcu_read_unlock();
 }
 

@@ -319,8 +319,9 @@ static int run_loop(struct khv_vcpu *vcpu)
 
 		/* Interrupts are on: a quick look. The one that counts is must_leave()'s. */
 		if (__xfer_to_guest_mode_work_pending()) {
-			/* A step that is over is told before a signal is. */
-			if (test_bit(KHV_REQ_DEBUG_EXIT, &vcpu->requests))
+			/* A step that is over, and an EOI, are told before a signal is. */
+			if (READ_ONCE(vcpu->requests) & (BIT(KHV_REQ_DEBUG_EXIT) |
+							 BIT(KHV_REQ_IOAPIC_EOI)))
 				continue;
 			r = khv_host_work();
 			if (r)
@@ -344,15 +345,15 @@ static void sigset_leave(struct khv_vcpu *vcpu)
 	sigemptyset(&current->real_blocked);
 }
 
-/* For clients that inject interrupts themselves: no PIC in the kernel. */
+/* Clients with an irqchip take these for the vCPU's, too, and give them back with KVM_SET_SREGS. */
 static void report_interrupt_state(struct khv_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
-	if (vcpu->lapic && !vcpu->vm->irq.split)
-		return;
 	run->if_flag = !!(khv_rflags(vcpu) & X86_EFLAGS_IF);
-	run->ready_for_interrupt_injection = khv_ready_for_interrupt(vcpu);
+	/* Interrupts of a PIC in the kernel are not the client's to inject. */
+	run->ready_for_interrupt_injection = (vcpu->lapic && !vcpu->vm->irq.split) ||
+					     khv_ready_for_interrupt(vcpu);
 	run->cr8 = khv_read_cr8(vcpu);
 	run->apic_base = vcpu->msrs.apic_base;
 }

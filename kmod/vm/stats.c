@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -340,12 +341,17 @@ void khv_debugfs_exit(void)
 
 void khv_debugfs_add_vm(struct khv_vm *vm, int fd)
 {
+	static DEFINE_MUTEX(naming);
 	static atomic_t twins = ATOMIC_INIT(0);
 	struct dentry *twin;
 	char name[40];
 
 	snprintf(name, sizeof(name), "%d-%d", task_tgid_nr(current), fd);
-	/* A VM outlives its descriptor's number where a child or a vCPU holds it. */
+	/*
+	 * A VM outlives its descriptor's number where a child or a vCPU holds it, and
+	 * threads may have tables of descriptors of their own, with the same numbers.
+	 */
+	mutex_lock(&naming);
 	twin = debugfs_lookup(name, debugfs_root);
 	if (twin) {
 		dput(twin);
@@ -353,6 +359,7 @@ void khv_debugfs_add_vm(struct khv_vm *vm, int fd)
 			 (unsigned int)atomic_inc_return(&twins));
 	}
 	vm->debugfs = debugfs_create_dir(name, debugfs_root);
+	mutex_unlock(&naming);
 	if (IS_ERR(vm->debugfs))
 		return;
 	/* Before there is a file that needs it. */

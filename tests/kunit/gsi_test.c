@@ -233,15 +233,18 @@ static void test_split(struct kunit *test)
 	e[2] = msi(7, 0xfee03000, 0x8053);	/* someone else's */
 	e[3] = msi(24, 0xfee02000, 0x8054);	/* no pin of an I/O APIC */
 	KUNIT_ASSERT_EQ(test, set_table(e, 4), 0);
-	KUNIT_EXPECT_TRUE(test, khv_gsi_client_eoi(vcpu, 0x51));
-	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x52));
-	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x53));
-	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x54));
-	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x50));
+	KUNIT_EXPECT_TRUE(test, khv_gsi_client_eoi(vcpu, 0x51, false));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x52, false));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x53, false));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x54, false));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x50, false));
+	/* In service here as a level, it was that pin's before it was led elsewhere. */
+	KUNIT_EXPECT_TRUE(test, khv_gsi_client_eoi(vcpu, 0x53, true));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x52, true));
 	vcpu->id = 3;
-	KUNIT_EXPECT_TRUE(test, khv_gsi_client_eoi(vcpu, 0x53));
+	KUNIT_EXPECT_TRUE(test, khv_gsi_client_eoi(vcpu, 0x53, false));
 	KUNIT_ASSERT_EQ(test, set_table(NULL, 0), 0);
-	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x51));
+	KUNIT_EXPECT_FALSE(test, khv_gsi_client_eoi(vcpu, 0x51, false));
 }
 
 /* From a pin back to its GSI. */

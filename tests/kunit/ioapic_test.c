@@ -339,6 +339,10 @@ static void test_state(struct kunit *test)
 	khv_ioapic_set(w.vm, &s);
 	KUNIT_EXPECT_EQ(test, w.sent, 2u);
 	KUNIT_EXPECT_EQ(test, w.last.vector, 0x70);
+	/* Nobody knows who held it: whoever lowers it does. */
+	khv_ioapic_set_pin(w.vm, 16, 0, KHV_IRQ_RESAMPLE);
+	khv_ioapic_get(w.vm, &t);
+	KUNIT_EXPECT_EQ(test, t.irr, BIT(9));
 
 	memset(&s, 0xff, sizeof(s));
 	khv_ioapic_set(w.vm, &s);

@@ -93,7 +93,7 @@ void khv_ioapic_eoi(struct khv_vcpu *vcpu, u8 vector, bool level)
 }
 
 /* The client's I/O APIC has the odd vectors. */
-bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector)
+bool khv_gsi_client_eoi(struct khv_vcpu *vcpu, u8 vector, bool level)
 {
 	return vector & 1;
 }

@@ -330,6 +330,23 @@ static void end_interrupts(struct guest_frame *frame)
 	guest_sync(0x41);
 }
 
+/* What clients with an irqchip, too, read after each run, and write back. */
+static void test_shared_page(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	struct kvm_sregs sregs;
+
+	guest_start(vcpu, guest_interrupts);
+	guest_run_sync(vcpu, 1);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs), 0);
+	EXPECT(sregs.apic_base);
+	EXPECT_EQ(vcpu->run->apic_base, sregs.apic_base);
+	EXPECT_EQ(vcpu->run->cr8, sregs.cr8);
+	EXPECT_EQ(vcpu->run->if_flag, 0);
+	EXPECT_EQ(vcpu->run->ready_for_interrupt_injection, 1);
+}
+
 /* KVM_INTERRUPT without interrupt controllers, and the window that it needs. */
 static void test_interrupt_window(void)
 {
@@ -469,6 +486,7 @@ static const struct ksft_test tests[] = {
 	{ "invalid_state", test_invalid_state },
 	{ "unemulatable", test_unemulatable },
 	{ "no_memory", test_no_memory },
+	{ "shared_page", test_shared_page },
 	{ "interrupt_window", test_interrupt_window, 10 },
 	{ "nmi", test_nmi },
 	{ "nmi_after_exception", test_nmi_after_exception },
