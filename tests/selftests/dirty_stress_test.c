@@ -55,6 +55,8 @@ static void write_randomly(uint64_t seed)
 {
 	uint64_t state, page, i, pass;
 
+	/* Bochs lets the host have no interrupt while a guest runs that takes none. */
+	sti();
 	for (pass = 0; !pass || !enough; pass++) {
 		for (i = 0, state = seed; i < WRITES; i++) {
 			page = (next_random(&state) >> 8) % PAGES;
