@@ -100,6 +100,10 @@ SYM_FUNC_START(khv_svm_enter)
 	mov	$KHV_PRED_CMD_IBPB, %eax
 	xor	%edx, %edx
 	wrmsr
+#ifdef X86_BUG_IBPB_NO_RET
+	/* With this barrier the kernel leaves the fill above out; on some it spares returns. */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+#endif
 4:
 	/* Nor must what the guest taught the predictor about the kernel's returns. */
 	CALL_UNTRAIN_RET
