@@ -223,6 +223,7 @@ err_reboot:
 	unregister_reboot_notifier(&reboot_nb);
 err_module:
 	unregister_module_notifier(&module_nb);
+	disarm_emergency();
 err_hotplug:
 	cpuhp_remove_state_nocalls(hp_state);
 	return r;
@@ -230,9 +231,10 @@ err_hotplug:
 
 void khv_hold_exit(void)
 {
-	disarm_emergency();
 	unregister_pm_notifier(&pm_nb);
 	unregister_reboot_notifier(&reboot_nb);
 	unregister_module_notifier(&module_nb);
+	/* KVM's going arms it, so not before. */
+	disarm_emergency();
 	cpuhp_remove_state_nocalls(hp_state);
 }
