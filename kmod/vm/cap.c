@@ -5,6 +5,7 @@
  * What a capability promises is kept by the folder that implements it; the list
  * clients see is uapi/khv.h's, and a test holds the two together.
  */
+#include <linux/cpu.h>
 #include <linux/kvm.h>
 #include <linux/mutex.h>
 #include <linux/sched/stat.h>
@@ -52,9 +53,14 @@ static int cap_no_real_mode(void)
 /* MWAIT wants an APIC timer that no sleep state stops, and a monitor that works. */
 static int cap_disable_exits(void)
 {
-	int exits = KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_HLT |
-		    KVM_X86_DISABLE_EXITS_CSTATE;
+	int exits = KVM_X86_DISABLE_EXITS_PAUSE;
 
+#ifdef X86_BUG_SMT_RSB
+	/* A thread that sleeps in the guest leaves its return predictions to its sibling. */
+	if (boot_cpu_has_bug(X86_BUG_SMT_RSB) && cpu_smt_possible())
+		return exits;
+#endif
+	exits |= KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_CSTATE;
 	if (boot_cpu_has(X86_FEATURE_MWAIT) && boot_cpu_has(X86_FEATURE_ARAT) &&
 	    !boot_cpu_has_bug(X86_BUG_MONITOR))
 		exits |= KVM_X86_DISABLE_EXITS_MWAIT;

@@ -110,6 +110,9 @@ static bool is_fault(u8 vector)
 	return vector != DB && vector != BP && vector != OF && vector != 18;
 }
 
+/* What a #DB may add to DR6: breakpoints, BD, BS, BT. */
+#define DR6_HIT		0xe00fULL
+
 /* What the waiting exception leaves in CR2, or in DR6 and DR7. */
 static void apply_payload(struct khv_vcpu *vcpu)
 {
@@ -122,8 +125,10 @@ static void apply_payload(struct khv_vcpu *vcpu)
 		vcpu->regs.cr2 = ev->exception_payload;
 		return;
 	}
+	if (ev->exception.vector != DB)
+		return;
 	/* DR6 bit 16 (RTM) is kept inverted; the payload sets what was hit. */
-	vcpu->regs.dr6 = (vcpu->regs.dr6 & ~0xfULL) | ev->exception_payload;
+	vcpu->regs.dr6 = (vcpu->regs.dr6 & ~0xfULL) | (ev->exception_payload & DR6_HIT);
 	if (vcpu->regs.dr7 & BIT(13)) {		/* GD */
 		vcpu->regs.dr7 &= ~BIT_ULL(13);
 		khv_update_dr7(vcpu);

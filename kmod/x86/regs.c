@@ -199,8 +199,11 @@ static void unhalt_after_reset(struct khv_vcpu *vcpu, const struct kvm_sregs *sr
 {
 	if (vcpu->id == vcpu->vm->bsp_id && khv_rip(vcpu) == 0xfff0 &&
 	    sregs->cs.selector == 0xf000 && sregs->cs.base == 0xffff0000 &&
-	    !(sregs->cr0 & X86_CR0_PE))
+	    !(sregs->cr0 & X86_CR0_PE)) {
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		/* It may have halted without an exit. */
+		khv_hw->settle(vcpu);
+	}
 }
 
 static bool pae_mode(u64 cr0, u64 cr4, u64 efer)

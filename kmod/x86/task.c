@@ -218,7 +218,7 @@ static void load_tr(struct khv_vcpu *vcpu, const struct tss *new)
 	khv_hw->set_segment(vcpu, KHV_SEG_TR, &tr);
 	khv_hw->set_cr0(vcpu, khv_cr0(vcpu) | X86_CR0_TS);
 	vcpu->regs.dr7 &= ~(u64)DR7_LOCAL;
-	khv_hw->set_dr7(vcpu, vcpu->regs.dr7);
+	khv_update_dr7(vcpu);
 }
 
 /*
@@ -407,9 +407,13 @@ int khv_task_switch(struct khv_vcpu *vcpu, u16 selector, enum khv_task_reason re
 		    u32 insn_len)
 {
 	struct khv_event ev = { .kind = KHV_EVENT_NONE };
+	bool stepped = vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP;
 	u32 eflags = khv_rflags(vcpu);
 	struct tss old, new;
 
+	/* TF is the client's then, not the task's. */
+	if (stepped)
+		eflags &= ~X86_EFLAGS_TF;
 	if (reason == KHV_TASK_GATE)
 		ev = vcpu->events.active;
 	if (reason == KHV_TASK_IRET)
@@ -424,5 +428,7 @@ int khv_task_switch(struct khv_vcpu *vcpu, u16 selector, enum khv_task_reason re
 	/* Delivered. A fault of the new task does not add up with it. */
 	vcpu->events.active.kind = KHV_EVENT_NONE;
 	enter_task(vcpu, &new, reason, &ev);
+	if (stepped)
+		khv_debug_trap(vcpu);
 	return RESUME_GUEST;
 }
