@@ -79,6 +79,12 @@ bool host_runs_real_mode(void)
 	       !file_says("/sys/module/khv/parameters/nested_paging", "N", "");
 }
 
+void need_race(void)
+{
+	if (!host_is_tcg() && sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		ksft_skip("one processor, and perhaps Bochs, which loses the host's timer");
+}
+
 int dev_open(void)
 {
 	int dev = open(ksft_device, O_RDWR | O_CLOEXEC);

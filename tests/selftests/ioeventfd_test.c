@@ -366,6 +366,7 @@ static void test_race(void)
 	pthread_t threads[2];
 	uint64_t seen = 0;
 
+	need_race();
 	vm_need(r.vm, KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD");
 	r.vm->pio = &ports;
 	guest_start(vcpu, guest_writes);

@@ -505,6 +505,7 @@ static void test_races(void)
 	struct timespec begin, now;
 	unsigned int i;
 
+	need_race();
 	r.vm = r.vcpu->vm;
 	for (i = 0; i < RACE_FDS; i++)
 		r.fds[i] = new_eventfd();
@@ -538,6 +539,7 @@ static void test_race_with_end(void)
 {
 	unsigned int round, i;
 
+	need_race();
 	for (round = 0; round < 24; round++) {
 		struct race r = { .vm = vm_create(0, VM_IRQCHIP), .told = new_eventfd() };
 		int fd = new_eventfd();
