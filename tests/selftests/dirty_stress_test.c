@@ -55,8 +55,7 @@ static void write_randomly(uint64_t seed)
 {
 	uint64_t state, page, i, pass;
 
-	/* Bochs lets the host have no interrupt while a guest runs that takes none. */
-	sti();
+	sti();	/* or Bochs lets no interrupt of the host in */
 	for (pass = 0; !pass || !enough; pass++) {
 		for (i = 0, state = seed; i < WRITES; i++) {
 			page = (next_random(&state) >> 8) % PAGES;
@@ -263,6 +262,7 @@ static void guest_forever(void)
 {
 	uint64_t i, n;
 
+	sti();
 	for (n = 0;; n++)
 		for (i = 0; i < PAGES; i += 3)
 			*(volatile uint64_t *)(BASE + i * PAGE_SIZE) = n;
