@@ -50,8 +50,8 @@ enum khv_msr_result {
 /*
  * Read or write as the guest would (@host false) or as the client may (@host
  * true: read-only ones can be set, CPUID is not asked). An enum khv_msr_result;
- * the guest gets #GP for all but OK (the client: the ioctl's count ends there). Region closed or open;
- * does not sleep when called for a guest access.
+ * the guest gets #GP for all but OK (the client: the ioctl's count ends there).
+ * Region closed or open; does not sleep when called for a guest access.
  *
  * A value that the hardware side loads (struct khv_msrs.switched, PAT, SPEC_CTRL)
  * is stored first and khv_hw->set_msr() is told; it need not know the register.

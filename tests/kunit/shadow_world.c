@@ -205,7 +205,8 @@ bool khv_hostpage_may_write(const struct khv_hostpage *f)
 
 bool khv_hostpage_fits(const struct khv_hostpage *f, int level)
 {
-	return level <= f->level && !f->slot->dirty && !((f->gfn ^ f->pfn) & (KHV_PT_FRAMES(level) - 1));
+	return level <= f->level && !f->slot->dirty &&
+	       !((f->gfn ^ f->pfn) & (KHV_PT_FRAMES(level) - 1));
 }
 
 /* ---- the processor ---- */
