@@ -6,9 +6,8 @@
  * Modules are loaded anew for each kind of paging, each hypervisor alone. What
  * ran, in which phase, for how long, is the TSC's difference (in Bochs, with
  * "clock: sync=none", a tick is an instruction) and the difference of the vCPU's
- * exit counter: debugfs of khv, the statistics descriptor of KVM.
+ * exit counter, from its statistics descriptor.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -97,59 +96,37 @@ static bool parameter_is_on(const struct config *c)
 
 /* ---- counters ---- */
 
-static uint64_t exits_of_khv(void)
-{
-	char path[320], text[32] = "0";
-	struct dirent *entry;
-	uint64_t exits = 0;
-	DIR *dir = opendir("/sys/kernel/debug/khv");
-	int fd;
-
-	/* The only VM there is, or it is not this one. */
-	while (dir && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/khv/%s/vcpu0-exits",
-			 entry->d_name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (atoi(entry->d_name) == getpid() && read(fd, text, sizeof(text) - 1) > 0)
-			exits = strtoull(text, NULL, 0);
-		close(fd);
-	}
-	if (dir)
-		closedir(dir);
-	return exits;
-}
-
 /* "KVM_GET_STATS_FD" in the kernel's api.rst. */
-static uint64_t exits_of_kvm(int vcpu_fd)
+static uint64_t exits_of(int vcpu_fd)
 {
 	int fd = try_ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
 	struct kvm_stats_header header;
 	struct kvm_stats_desc *desc;
 	uint64_t exits = 0;
+	bool found = false;
 	size_t size;
 	unsigned int i;
 
-	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header))
-		return 0;
+	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header)) {
+		fprintf(stderr, "bench-faults: no statistics of the vCPU: %s\n", strerror(errno));
+		exit(1);
+	}
 	size = sizeof(*desc) + header.name_size;
 	desc = malloc(size);
 	for (i = 0; desc && i < header.num_desc; i++) {
 		if (pread(fd, desc, size, header.desc_offset + i * size) != (ssize_t)size)
 			break;
-		if (!strcmp(desc->name, "exits") &&
-		    pread(fd, &exits, sizeof(exits), header.data_offset + desc->offset) < 0)
-			break;
+		if (!strcmp(desc->name, "exits"))
+			found = pread(fd, &exits, sizeof(exits), header.data_offset +
+				      desc->offset) == sizeof(exits);
+	}
+	if (!found) {
+		fprintf(stderr, "bench-faults: the vCPU's statistics do not count exits\n");
+		exit(1);
 	}
 	free(desc);
 	close(fd);
 	return exits;
-}
-
-static uint64_t exits_of(const struct config *c, struct vcpu *vcpu)
-{
-	return strstr(c->device, "khv") ? exits_of_khv() : exits_of_kvm(vcpu->fd);
 }
 
 /* ---- measuring ---- */
@@ -169,11 +146,11 @@ static void run_guest(struct config *c)
 	guest_start(vcpu, faults_guest);
 	guest_run_sync(vcpu, 1);
 	for (i = 0; i < NR_PHASES; i++) {
-		exits = exits_of(c, vcpu);
+		exits = exits_of(vcpu->fd);
 		ticks = ticks_now();
 		guest_run_sync(vcpu, 1);
 		c->phases[i].ticks = ticks_now() - ticks;
-		c->phases[i].exits = exits_of(c, vcpu) - exits;
+		c->phases[i].exits = exits_of(vcpu->fd) - exits;
 	}
 	guest_run_done(vcpu);
 	vcpu_destroy(vcpu);
