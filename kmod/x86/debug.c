@@ -74,12 +74,12 @@ int khv_debug_set(struct khv_vcpu *vcpu, const struct kvm_guest_debug *dbg)
 void khv_debug_step(struct khv_vcpu *vcpu)
 {
 	khv_set_rflags(vcpu, khv_rflags(vcpu) | X86_EFLAGS_TF);
-	/* Nor in a halt that the guest began without an exit. */
-	if (READ_ONCE(vcpu->vm->opts.disabled_exits) & KVM_X86_DISABLE_EXITS_HLT)
-		khv_hw->settle(vcpu);
 	/* In a shadow VMX enters with TF only if the trap of the step before is pending. */
 	if (khv_hw->interrupt_shadow(vcpu))
 		khv_hw->set_interrupt_shadow(vcpu, 0);
+	/* So it does in a halt, which the guest may have begun without an exit. */
+	if (READ_ONCE(vcpu->vm->opts.disabled_exits) & KVM_X86_DISABLE_EXITS_HLT)
+		khv_hw->settle(vcpu);
 }
 
 void khv_debug_report(struct khv_vcpu *vcpu, u8 exception, u64 dr6)
