@@ -6,13 +6,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest_clock.h"
 #include "guest_cpu.h"
 #include "guests.h"
 
 #define MSR_TSC			0x10
 #define MSR_TSC_ADJUST		0x3b
 #define MSR_KVM_WALL_CLOCK	0x4b564d00
-#define MSR_KVM_SYSTEM_TIME	0x4b564d01
 
 static volatile uint64_t now;
 
@@ -100,36 +100,10 @@ static void test_tsc_adjust(void)
 	guest_test(0, guest_adjust);
 }
 
-struct clock_page {
-	volatile uint32_t version;
-	uint32_t pad;
-	volatile uint64_t tsc, system_time;
-	volatile uint32_t multiplier;
-	volatile int8_t shift;
-	volatile uint8_t flags;
-	uint8_t pad2[2];
-};
-
 static struct clock_page clock_page __aligned(64);
 static struct {
 	volatile uint32_t version, seconds, nanoseconds;
 } wall_clock;
-
-static uint64_t read_clock(void)
-{
-	uint64_t delta, time;
-	uint32_t version;
-
-	do {
-		version = clock_page.version;
-		delta = rdtsc() - clock_page.tsc;
-		delta = clock_page.shift < 0 ? delta >> -clock_page.shift :
-			delta << clock_page.shift;
-		time = clock_page.system_time +
-			(uint64_t)((__uint128_t)delta * clock_page.multiplier >> 32);
-	} while (version != clock_page.version || version & 1);
-	return time;
-}
 
 static void guest_clock(void)
 {
@@ -140,14 +114,14 @@ static void guest_clock(void)
 	guest_sync(1);
 	GUEST_ASSERT(clock_page.version && !(clock_page.version & 1));
 	GUEST_ASSERT(clock_page.multiplier);
-	last = read_clock();
+	last = clock_read(&clock_page);
 	for (i = 0; i < 1000; i++) {
-		now = read_clock();
+		now = clock_read(&clock_page);
 		GUEST_ASSERT(now >= last);
 		last = now;
 	}
 	for (;;) {
-		now = read_clock();
+		now = clock_read(&clock_page);
 		guest_sync(2);
 	}
 }
@@ -196,7 +170,7 @@ static void guest_wall_clock(void)
 	wrmsr(MSR_KVM_SYSTEM_TIME, (uintptr_t)&clock_page | 1);
 	guest_sync(1);
 	GUEST_ASSERT(wall_clock.version && !(wall_clock.version & 1));
-	now = wall_clock.seconds * 1000000000UL + wall_clock.nanoseconds + read_clock();
+	now = wall_clock.seconds * 1000000000UL + wall_clock.nanoseconds + clock_read(&clock_page);
 	guest_sync(2);
 }
 

@@ -15,44 +15,18 @@
 
 #include "guest.h"
 #include "guest_apic.h"
+#include "guest_clock.h"
 #include "guest_cpu.h"
 
 #define TIMER_VECTOR		0x40
-#define MSR_KVM_SYSTEM_TIME	0x4b564d01
 #define RAM			MiB(64)
 #define FRESH			MiB(16)		/* from there on nobody else's */
 #define PATIENCE		120		/* seconds without progress that are too many */
-
-struct clock_page {
-	volatile uint32_t version;
-	uint32_t pad;
-	volatile uint64_t tsc, system_time;
-	volatile uint32_t multiplier;
-	volatile int8_t shift;
-	volatile uint8_t flags;
-	uint8_t pad2[2];
-};
 
 /* ---- in the guest ---- */
 
 static struct clock_page clock_page __aligned(64);
 static volatile uint64_t now, ticks;
-
-static uint64_t read_clock(void)
-{
-	uint64_t delta, time;
-	uint32_t version;
-
-	do {
-		version = clock_page.version;
-		delta = rdtsc() - clock_page.tsc;
-		delta = clock_page.shift < 0 ? delta >> -clock_page.shift :
-			delta << clock_page.shift;
-		time = clock_page.system_time +
-			(uint64_t)((__uint128_t)delta * clock_page.multiplier >> 32);
-	} while (version != clock_page.version || version & 1);
-	return time;
-}
 
 static void tick(struct guest_frame *frame)
 {
@@ -63,7 +37,7 @@ static void tick(struct guest_frame *frame)
 static void guest_beat(uint64_t n)
 {
 	volatile uint8_t *page = (uint8_t *)FRESH + n * PAGE_SIZE % (RAM - FRESH);
-	uint64_t tsc = rdtsc(), time = read_clock(), next;
+	uint64_t tsc = rdtsc(), time = clock_read(&clock_page), next;
 	uint32_t r[4];
 	int i;
 
@@ -73,7 +47,7 @@ static void guest_beat(uint64_t n)
 	cpuid(0, 0, r);
 	next = rdtsc();
 	GUEST_ASSERT(next > tsc);
-	next = read_clock();
+	next = clock_read(&clock_page);
 	if (next < time)
 		guest_fail(__FILE__, __LINE__, "the clock went backwards", time, next);
 	now = next;

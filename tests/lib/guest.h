@@ -73,6 +73,8 @@ uint32_t guest_sync_value(const struct vcpu *vcpu);
 /* Runs to the end of the function, or to guest_sync(@value), and nothing else. */
 void guest_run_done(struct vcpu *vcpu);
 void guest_run_sync(struct vcpu *vcpu, uint32_t value);
+/* As guest_run_done(), past accesses to devices that the VM does not have. */
+void guest_run_unserved(struct vcpu *vcpu);
 /* A whole test: a VM of default size with @flags of VM_* runs @function to its end. */
 void guest_test(unsigned int flags, void (*function)(void));
 

@@ -245,6 +245,17 @@ void guest_run_sync(struct vcpu *vcpu, uint32_t value)
 	ASSERT_EQ(guest_sync_value(vcpu), value);
 }
 
+void guest_run_unserved(struct vcpu *vcpu)
+{
+	enum guest_event ev;
+
+	do {
+		ev = guest_run(vcpu);
+	} while (ev == GUEST_EXIT && (vcpu->run->exit_reason == KVM_EXIT_IO ||
+				      vcpu->run->exit_reason == KVM_EXIT_MMIO));
+	expect_event(vcpu, ev, GUEST_DONE);
+}
+
 void guest_test(unsigned int flags, void (*function)(void))
 {
 	struct vm *vm = vm_create(VM_RAM_SIZE, flags);

@@ -153,6 +153,17 @@ void vcpu_run_to(struct vcpu *vcpu, uint32_t reason)
 	vcpu_expect_exit(vcpu, reason);
 }
 
+void vcpu_run_to_window(struct vcpu *vcpu)
+{
+	EXPECT_EQ(vcpu->run->if_flag, 0);
+	EXPECT_EQ(vcpu->run->ready_for_interrupt_injection, 0);
+	vcpu->run->request_interrupt_window = 1;
+	vcpu_run_to(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+	EXPECT_EQ(vcpu->run->if_flag, 1);
+	EXPECT_EQ(vcpu->run->ready_for_interrupt_injection, 1);
+	vcpu->run->request_interrupt_window = 0;
+}
+
 void vcpu_expect_exit(struct vcpu *vcpu, uint32_t reason)
 {
 	if (vcpu->run->exit_reason == reason)

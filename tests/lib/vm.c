@@ -176,3 +176,19 @@ void vm_irq_line(struct vm *vm, unsigned int gsi, int level)
 
 	ASSERT_EQ(try_ioctl(vm->fd, KVM_IRQ_LINE, &irq), 0);
 }
+
+int try_route_msi(struct vm *vm, uint32_t gsi, uint32_t data)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.head.nr = 1,
+		.entry = {
+			.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = { .address_lo = 0xfee00000, .data = data },
+		},
+	};
+
+	return try_ioctl(vm->fd, KVM_SET_GSI_ROUTING, &routing);
+}

@@ -97,6 +97,8 @@ int try_set_slot(struct vm *vm, unsigned int slot, unsigned int flags, uint64_t 
 void vm_set_slot(struct vm *vm, unsigned int slot, unsigned int flags, uint64_t gpa,
 		 uint64_t size, void *hva);
 void vm_irq_line(struct vm *vm, unsigned int gsi, int level);
+/* Makes @gsi the only one, and @data's interrupt at vCPU 0's APIC. 0 or -errno. */
+int try_route_msi(struct vm *vm, uint32_t gsi, uint32_t data);
 
 /* With all of the supported CPUID; _bare without any. */
 struct vcpu *vcpu_create(struct vm *vm, unsigned int id);
@@ -121,6 +123,8 @@ int try_get_msr(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 int try_run(struct vcpu *vcpu);
 /* KVM_RUN until it returns with @reason; goes on after EINTR and EAGAIN. */
 void vcpu_run_to(struct vcpu *vcpu, uint32_t reason);
+/* The guest, with interrupts off now, runs to where KVM_INTERRUPT is delivered at once. */
+void vcpu_run_to_window(struct vcpu *vcpu);
 /* Aborts the test unless the last exit had this reason; says what it was. */
 void vcpu_expect_exit(struct vcpu *vcpu, uint32_t reason);
 /* Remarks the last exit and the registers. */

@@ -302,20 +302,10 @@ static void guest_bell(void)
 static void test_with_irqfd(void)
 {
 	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, VM_IRQCHIP), 0);
-	struct {
-		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entry;
-	} routing = {
-		.head.nr = 1,
-		.entry = {
-			.gsi = 30, .type = KVM_IRQ_ROUTING_MSI,
-			.u.msi = { .address_lo = 0xfee00000, .data = 0x77 },
-		},
-	};
 	struct kvm_irqfd irqfd = { .fd = new_eventfd(), .gsi = 30 };
 
 	vm_need(vcpu->vm, KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD");
-	ASSERT_EQ(try_ioctl(vcpu->vm->fd, KVM_SET_GSI_ROUTING, &routing), 0);
+	ASSERT_EQ(try_route_msi(vcpu->vm, 30, 0x77), 0);
 	ASSERT_EQ(try_ioctl(vcpu->vm->fd, KVM_IRQFD, &irqfd), 0);
 	ASSERT_EQ(try_ioeventfd(vcpu->vm, irqfd.fd, PORT, 0, PIO_FLAG, 0), 0);
 	guest_start(vcpu, guest_bell);

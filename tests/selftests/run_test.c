@@ -355,13 +355,7 @@ static void test_interrupt_window(void)
 
 	*GUEST_VAR(vcpu->vm, guest_handlers[0x41]) = end_interrupts;
 	guest_run_sync(vcpu, 1);
-	EXPECT_EQ(vcpu->run->if_flag, 0);
-	EXPECT_EQ(vcpu->run->ready_for_interrupt_injection, 0);
-	vcpu->run->request_interrupt_window = 1;
-	vcpu_run_to(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
-	EXPECT_EQ(vcpu->run->if_flag, 1);
-	EXPECT_EQ(vcpu->run->ready_for_interrupt_injection, 1);
-	vcpu->run->request_interrupt_window = 0;
+	vcpu_run_to_window(vcpu);
 	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_INTERRUPT, &irq), 0);
 	guest_run_sync(vcpu, 0x41);
 

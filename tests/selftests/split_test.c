@@ -278,14 +278,7 @@ static void test_extint(void)
 	vcpu_set_regs(vcpu, &regs);
 	guest_run_sync(vcpu, 3);
 	EXPECT_EQ((*GUEST_VAR(vm, irqs))[0x40], 1);
-	/* Interrupts are off: not before the window opens. */
-	EXPECT_EQ(vcpu->run->if_flag, 0);
-	EXPECT_EQ(vcpu->run->ready_for_interrupt_injection, 0);
-	vcpu->run->request_interrupt_window = 1;
-	vcpu_run_to(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
-	EXPECT_EQ(vcpu->run->if_flag, 1);
-	EXPECT_EQ(vcpu->run->ready_for_interrupt_injection, 1);
-	vcpu->run->request_interrupt_window = 0;
+	vcpu_run_to_window(vcpu);
 	EXPECT_EQ(try_ioctl(vcpu->fd, KVM_INTERRUPT, &second), 0);
 	guest_run_sync(vcpu, 4);
 	EXPECT_EQ((*GUEST_VAR(vm, irqs))[0x41], 1);

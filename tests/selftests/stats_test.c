@@ -169,17 +169,6 @@ static void guest_debugfs(void)
 		cpuid(0, 0, r);
 }
 
-static void run_to_end(struct vcpu *vcpu)
-{
-	enum guest_event ev;
-
-	do {
-		ev = guest_run(vcpu);
-	} while (ev == GUEST_EXIT && (vcpu->run->exit_reason == KVM_EXIT_IO ||
-					vcpu->run->exit_reason == KVM_EXIT_MMIO));
-	ASSERT_EQ(ev, GUEST_DONE);
-}
-
 #define EXPECT_ROSE(s, before, name, by)	EXPECT_EQ(stat_value(s, name) - (before), by)
 
 static void test_counts(void)
@@ -204,7 +193,7 @@ static void test_counts(void)
 	irqs = stat_value(s, "irq_injections");
 	exits = stat_value(s, "exits");
 	EXPECT(exits > 0);
-	run_to_end(vcpu);
+	guest_run_unserved(vcpu);
 	stats_refresh(s);
 	EXPECT_ROSE(s, cpuids, "exits_cpuid", CPUIDS);
 	EXPECT_ROSE(s, ios, "io_exits", WRITES + 1);	/* and the one that says that it is done */
@@ -322,7 +311,7 @@ static void test_debugfs(void)
 	snprintf(dir, sizeof(dir), DEBUGFS "/%d-%d", getpid(), vm->fd);
 	EXPECT_EQ(file_value(dir, "exits"), 0);
 	guest_start(vcpu, guest_debugfs);
-	run_to_end(vcpu);
+	guest_run_unserved(vcpu);
 	EXPECT(file_value(dir, "exits") > CPUIDS);
 	EXPECT_EQ(file_value(dir, "memory_slots"), 1);
 	EXPECT_EQ(line_value(dir, "exit_reasons", "exits_cpuid"), CPUIDS);

@@ -126,17 +126,6 @@ static void guest_everything(void)
 		sti_hlt_cli();
 }
 
-static void run_to_end(struct vcpu *vcpu)
-{
-	enum guest_event ev;
-
-	do {
-		ev = guest_run(vcpu);
-	} while (ev == GUEST_EXIT && (vcpu->run->exit_reason == KVM_EXIT_IO ||
-					vcpu->run->exit_reason == KVM_EXIT_MMIO));
-	ASSERT_EQ(ev, GUEST_DONE);
-}
-
 static void test_events(void)
 {
 	struct vcpu *vcpu;
@@ -147,7 +136,7 @@ static void test_events(void)
 	vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
 	vcpu = vcpu_create(vm, 0);
 	guest_start(vcpu, guest_everything);
-	run_to_end(vcpu);
+	guest_run_unserved(vcpu);
 	text = trace_off();
 
 	EXPECT_LINE(text, "entry", "vcpu 0 ", "rip 0x");
@@ -184,7 +173,7 @@ static void test_off(void)
 	put("trace", "");
 	vcpu = vcpu_create(vm_create(VM_RAM_SIZE, VM_IRQCHIP), 0);
 	guest_start(vcpu, guest_everything);
-	run_to_end(vcpu);
+	guest_run_unserved(vcpu);
 	f = fopen(INSTANCE "/trace", "r");
 	ASSERT(f);
 	while (fgets(line, sizeof(line), f))
@@ -205,7 +194,7 @@ static void test_filter(void)
 	put("events/khv/khv_pio/enable", "1");
 	vcpu = vcpu_create(vm_create(VM_RAM_SIZE, VM_IRQCHIP), 0);
 	guest_start(vcpu, guest_everything);
-	run_to_end(vcpu);
+	guest_run_unserved(vcpu);
 	text = trace_off();
 	EXPECT_LINE(text, "pio", "port 0x6e0 ");
 	EXPECT(!has_line(text, "pio", "port 0x21 ", NULL));
