@@ -428,6 +428,8 @@ int khv_svm_handle_exit(struct khv_vcpu *vcpu)
 		return handle_nested_fault(vcpu);
 	case EXIT_EXCEPTION(X86_TRAP_PF):
 		return handle_page_fault(vcpu);
+	case EXIT_EXCEPTION(X86_TRAP_UD):
+		return khv_intercept_ud(vcpu, KHV_VMMCALL);
 	case SVM_EXIT_IOIO:
 		return handle_io(vcpu);
 	case SVM_EXIT_CPUID:

@@ -46,6 +46,8 @@ static const u8 always_intercepted[] = {
 	 * injected back; it also shows what DR6 should say.
 	 */
 	KHV_ICPT_EXCEPTION(X86_TRAP_DB), KHV_ICPT_EXCEPTION(X86_TRAP_AC),
+	/* It may be Intel's hypercall instruction. */
+	KHV_ICPT_EXCEPTION(X86_TRAP_UD),
 	/* The guest's CPU is not the host's. CR0 and CR4 in part: regs.c. */
 	KHV_ICPT_CR0_SEL_WRITE, KHV_ICPT_CR_WRITE(4), KHV_ICPT_CR_READ(8), KHV_ICPT_CR_WRITE(8),
 	KHV_ICPT_CPUID, KHV_ICPT_RDPMC, KHV_ICPT_INVD, KHV_ICPT_WBINVD, KHV_ICPT_HLT,

@@ -48,7 +48,7 @@ static int cap_no_real_mode(void)
 /* Those of KVM's quirks that can be turned off here. */
 #define QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED | \
 		 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | \
-		 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+		 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
 
 /* MWAIT wants an APIC timer that no sleep state stops, and a monitor that works. */
 static int cap_disable_exits(void)

@@ -237,6 +237,8 @@ static int handle_exception(struct khv_vcpu *vcpu)
 		return handle_split_lock(vcpu);
 	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF:
 		break;
+	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_UD:
+		return khv_intercept_ud(vcpu, KHV_VMCALL);
 	default:
 		return unexpected(vcpu);
 	}

@@ -71,12 +71,13 @@ u64 khv_vmx_own_cr4(struct khv_vcpu *vcpu)
  * Machine checks are the host's. A guest whose #DB or #AC handler is entered
  * with the same exception would loop in microcode, out of anyone's reach, so
  * these two exit and are injected back; it also shows what DR6 should say.
- * All others are the guest's own business, but for #PF on shadow tables, and #BP
- * when a debugger has put INT3 into the guest's code.
+ * #UD may be AMD's hypercall instruction. All others are the guest's own business,
+ * but for #PF on shadow tables, and #BP when a debugger has put INT3 into the
+ * guest's code.
  */
 u32 khv_vmx_exceptions(struct khv_vcpu *vcpu)
 {
-	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
+	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_UD);
 
 	if (!khv_caps.nested_paging)
 		exceptions |= BIT(X86_TRAP_PF);

@@ -20,7 +20,7 @@
 #define DR7_FIXED	0x400ULL
 #define DR7_USABLE	0xffff2bffULL
 
-static u64 linear_rip(struct khv_vcpu *vcpu)
+u64 khv_linear_rip(struct khv_vcpu *vcpu)
 {
 	struct kvm_segment cs;
 
@@ -96,7 +96,7 @@ int khv_debug_exit(struct khv_vcpu *vcpu)
 
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	out->exception = debug->exception;
-	out->pc = linear_rip(vcpu);
+	out->pc = khv_linear_rip(vcpu);
 	out->dr6 = debug->dr6;
 	out->dr7 = debug->hw_dr7;
 	return EXIT_TO_USER;

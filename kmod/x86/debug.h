@@ -41,6 +41,9 @@ struct khv_debug {
 	 KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB | \
 	 KVM_GUESTDBG_BLOCKIRQ)
 
+/* Where the instruction is, as a linear address. */
+u64 khv_linear_rip(struct khv_vcpu *vcpu);
+
 /* KVM_SET_GUEST_DEBUG, with vcpu->lock: 0, or -EBUSY when an exception waits already. */
 int khv_debug_set(struct khv_vcpu *vcpu, const struct kvm_guest_debug *dbg);
 /* KVM_RUN begins, and the client steps. */

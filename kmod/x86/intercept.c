@@ -10,8 +10,11 @@
 #include <asm/trapnr.h>
 
 #include "mmu/shadow.h"
+#include "mmu/walker.h"
 #include "trace.h"
 #include "vm/vm.h"
+#include "x86/cpuid.h"
+#include "x86/debug.h"
 #include "x86/emulate.h"
 #include "x86/intercept.h"
 #include "x86/regs_inline.h"
@@ -152,6 +155,8 @@ int khv_intercept_hypercall(struct khv_vcpu *vcpu)
 		ret = -(u64)KVM_EPERM;
 	else if (nr == KVM_HC_VAPIC_POLL_IRQ)
 		ret = 0;	/* the exit itself was what it is for */
+	else if (nr == KVM_HC_SCHED_YIELD && khv_pv_has(vcpu, KVM_FEATURE_PV_SCHED_YIELD))
+		ret = 0;	/* a hint, not announced in CPUID and not taken */
 	vcpu->regs.gpr[KHV_RAX] = wide ? ret : (u32)ret;
 	return khv_intercept_done(vcpu, 0);
 }
@@ -162,6 +167,33 @@ int khv_intercept_monitor(struct khv_vcpu *vcpu)
 	if (!khv_has(vcpu, MWAIT) && !khv_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
 		return khv_intercept_undefined(vcpu);
 	return khv_intercept_done(vcpu, 0);
+}
+
+int khv_intercept_ud(struct khv_vcpu *vcpu, u8 native)
+{
+	const u8 other[] = { 0x0f, 0x01, KHV_VMCALL ^ KHV_VMMCALL ^ native };
+	u32 user = khv_hw->get_cpl(vcpu) == 3 ? KHV_ACCESS_USER : 0;
+	gva_t gva = khv_linear_rip(vcpu);
+	struct khv_walk walk;
+	unsigned int i;
+	u8 byte;
+	int r;
+
+	if (!khv_quirk(vcpu->vm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN))
+		return khv_intercept_undefined(vcpu);
+	for (i = 0; i < sizeof(other); i++) {
+		if (khv_walk(vcpu, gva + i, user | KHV_ACCESS_FETCH, &walk) ||
+		    khv_gpa_read(vcpu->vm, walk.gpa, &byte, 1) || byte != other[i])
+			return khv_intercept_undefined(vcpu);
+	}
+	/* The last byte makes the difference. The guest's right to write it counts, as on KVM. */
+	gva += sizeof(other) - 1;
+	r = khv_walk(vcpu, gva, user | KHV_ACCESS_WRITE, &walk);
+	if (r > 0)
+		khv_queue_pf(vcpu, gva, walk.error_code);
+	else if (r || khv_gpa_write(vcpu->vm, walk.gpa, &native, 1))
+		khv_queue_ud(vcpu);
+	return RESUME_GUEST;
 }
 
 int khv_intercept_hlt(struct khv_vcpu *vcpu)

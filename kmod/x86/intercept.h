@@ -13,6 +13,10 @@
 
 #include "vm/types.h"
 
+/* VMCALL is 0F 01 C1, VMMCALL 0F 01 D9. */
+#define KHV_VMCALL	0xc1
+#define KHV_VMMCALL	0xd9
+
 struct khv_vcpu;
 
 /* The end of every instruction that either worked or (@fault) earned a #GP(0). */
@@ -34,6 +38,12 @@ int khv_intercept_xsetbv(struct khv_vcpu *vcpu);
 int khv_intercept_hypercall(struct khv_vcpu *vcpu);
 /* MONITOR or MWAIT. */
 int khv_intercept_monitor(struct khv_vcpu *vcpu);
+/*
+ * The guest met #UD. Where that is the other vendor's hypercall instruction it is
+ * replaced by this one's, of which @native is the last byte, as KVM does unless the
+ * client has disabled the quirk.
+ */
+int khv_intercept_ud(struct khv_vcpu *vcpu, u8 native);
 int khv_intercept_hlt(struct khv_vcpu *vcpu);
 /* The guest's processor shut down. */
 int khv_intercept_shutdown(struct khv_vcpu *vcpu);

@@ -113,7 +113,7 @@ static void guest_everything(void)
 	outb(PORT, 0xa5);
 	asm volatile("movl %0, (%1)" : : "r"(0x1234abcd), "r"(DEVICE + 0x10) : "memory");
 	GUEST_EQ(GUEST_TRY("rdmsr", : : "c"(MSR_NONE) : "rax", "rdx", "r11", "memory"), 13);
-	/* A processor knows one of the two, and has #UD for the other. */
+	/* A processor knows one of the two; the other is replaced. */
 	rax = HYPERCALL;
 	GUEST_TRY("vmcall", : "+a"(rax) : : "r11", "memory");
 	rax = HYPERCALL;
