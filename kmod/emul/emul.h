@@ -258,6 +258,12 @@ struct khv_emul_insn {
 	struct khv_emul_operand mem;
 };
 
+/** The general register that ModRM's r/m field names, if it is not a memory operand. */
+static inline unsigned int khv_emul_rm(const struct khv_emul_insn *insn)
+{
+	return (insn->modrm & 7) | (insn->rex & 1) << 3;
+}
+
 /**
  * struct khv_emul - one emulation
  * @ops: the world outside
@@ -359,5 +365,19 @@ int khv_emul_page_fault(struct khv_emul *em, u64 address, u32 error);
  * @em: emulation after a successful khv_emul_decode()
  */
 bool khv_emul_is_string_io(const struct khv_emul *em);
+
+/**
+ * khv_emul_linearize() - where in linear memory an operand is, if the segment allows it
+ * @em: emulation after a successful khv_emul_decode()
+ * @seg: segment register
+ * @ea: offset in it
+ * @len: bytes
+ * @write: for writing
+ * @linear: out: the address
+ *
+ * Return: KHV_EMUL_OK or KHV_EMUL_FAULT
+ */
+int khv_emul_linearize(struct khv_emul *em, unsigned int seg, u64 ea, u32 len, bool write,
+		       u64 *linear);
 
 #endif

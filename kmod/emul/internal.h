@@ -157,8 +157,6 @@ u64 khv_emul_byteswap(u64 val, u32 size);
 
 /* mem.c: segmentation and access to memory by segment and offset. */
 const struct khv_emul_segment *khv_emul_segment(struct khv_emul *em, unsigned int seg);
-int khv_emul_linearize(struct khv_emul *em, unsigned int seg, u64 ea, u32 len,
-		       bool write, u64 *linear);
 int khv_emul_read(struct khv_emul *em, unsigned int seg, u64 ea, void *buf,
 		  u32 len, u32 flags);
 int khv_emul_write(struct khv_emul *em, unsigned int seg, u64 ea, const void *buf,

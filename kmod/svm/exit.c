@@ -9,6 +9,7 @@
 #include <asm/trapnr.h>
 #include <uapi/asm/debugreg.h>
 
+#include "emul/emul.h"
 #include "mmu/mmu.h"
 #include "svm/svm.h"
 #include "vm/vm.h"
@@ -164,11 +165,6 @@ static gva_t operand_gva(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn
 	return code64 ? gva : (u32)gva;
 }
 
-static unsigned int modrm_gpr(const struct khv_emul_insn *insn)
-{
-	return (insn->modrm & 7) | (insn->rex & 1) << 3;
-}
-
 /* The group that SMSW, LMSW and INVLPG are in. */
 static int group7(const struct khv_emul_insn *insn)
 {
@@ -180,8 +176,8 @@ static int handle_lmsw(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn)
 	u16 msw;
 
 	if (insn->modrm >> 6 == 3)
-		msw = khv_gpr(vcpu, modrm_gpr(insn));
-	else if (khv_gva_read(vcpu, operand_gva(vcpu, insn), &msw, sizeof(msw), 0))
+		msw = khv_gpr(vcpu, khv_emul_rm(insn));
+	else if (khv_emulate_operand(vcpu, &msw, sizeof(msw), false))
 		return RESUME_GUEST;
 	return khv_intercept_lmsw(vcpu, msw);
 }
@@ -189,13 +185,11 @@ static int handle_lmsw(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn)
 /* Only while CR0 is not what the guest thinks. Memory gets 16 bits, whatever the operand size. */
 static int handle_smsw(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn)
 {
-	unsigned int gpr = modrm_gpr(insn);
+	unsigned int gpr = khv_emul_rm(insn);
 	u64 val = khv_cr0(vcpu);
 
 	if (insn->modrm >> 6 != 3) {
-		u32 access = khv_hw->get_cpl(vcpu) == 3 ? KHV_ACCESS_USER : 0;
-
-		if (khv_gva_write(vcpu, operand_gva(vcpu, insn), &val, sizeof(u16), access))
+		if (khv_emulate_operand(vcpu, &val, sizeof(u16), true))
 			return RESUME_GUEST;
 		return khv_intercept_done(vcpu, 0);
 	}
@@ -231,7 +225,7 @@ static int handle_cr(struct khv_vcpu *vcpu)
 	if (!insn)
 		gpr = svm->vmcb->exitinfo1 & OPERAND_GPR;
 	else if (insn->map == 1 && insn->opcode == (write ? 0x22 : 0x20))
-		gpr = modrm_gpr(insn);
+		gpr = khv_emul_rm(insn);
 	else
 		return cr ? RESUME_GUEST : handle_msw(vcpu, insn, write);
 	return write ? khv_intercept_mov_to_cr(vcpu, cr, gpr) :
@@ -248,7 +242,7 @@ static int handle_dr(struct khv_vcpu *vcpu)
 	if (!insn)
 		gpr = svm->vmcb->exitinfo1 & OPERAND_GPR;
 	else if (insn->map == 1 && insn->opcode == (write ? 0x23 : 0x21))
-		gpr = modrm_gpr(insn);
+		gpr = khv_emul_rm(insn);
 	else
 		return RESUME_GUEST;	/* it has changed since: try again */
 	return khv_intercept_mov_dr(vcpu, svm->vmcb->exitcode & 7, gpr, !write);

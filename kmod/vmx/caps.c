@@ -58,7 +58,7 @@ static const struct control cpu2_control = {
 	.nested = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
 	.want = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP |
 		SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_WBINVD_EXITING |
-		SECONDARY_EXEC_ENCLS_EXITING,
+		SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC,
 };
 
 /* The PAT is switched with EPT only: the entries of shadow tables mean the host's. */
@@ -229,6 +229,10 @@ static void note_features(void)
 	/* INVPCID would flush what shadow paging must know of. */
 	if (!khv_caps.nested_paging)
 		vmx_caps.cpu2 &= ~SECONDARY_EXEC_ENABLE_INVPCID;
+	/* Where the processor has no UMIP this makes it, all but SMSW. Set with CR4.UMIP. */
+	khv_caps.umip_emulated = !boot_cpu_has(X86_FEATURE_UMIP) &&
+				 (vmx_caps.cpu2 & SECONDARY_EXEC_DESC);
+	vmx_caps.cpu2 &= ~SECONDARY_EXEC_DESC;
 	khv_caps.long_tss_checked = true;
 	khv_caps.rdtscp = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP;
 	khv_caps.invpcid = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID;

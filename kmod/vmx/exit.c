@@ -16,6 +16,7 @@
 #include "khv.h"
 #include "vm/vm.h"
 #include "vmx/vmx.h"
+#include "x86/descriptor.h"
 #include "x86/emulate.h"
 #include "x86/intercept.h"
 #include "x86/msr.h"
@@ -342,6 +343,9 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 		return handle_dr(vcpu);
 	case EXIT_REASON_TASK_SWITCH:
 		return handle_task_switch(vcpu);
+	case EXIT_REASON_GDTR_IDTR:
+	case EXIT_REASON_LDTR_TR:
+		return khv_intercept_descriptor(vcpu);
 	case EXIT_REASON_INVLPG:
 		return khv_intercept_invlpg(vcpu, to_vmx(vcpu)->exit.qual);
 	case EXIT_REASON_XSETBV:

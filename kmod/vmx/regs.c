@@ -332,6 +332,8 @@ void khv_vmx_set_dtable(struct khv_vcpu *vcpu, bool idt, const struct kvm_dtable
 static u64 hardware_cr4(struct khv_vcpu *vcpu, u64 cr4)
 {
 	cr4 |= X86_CR4_VMXE | X86_CR4_MCE;
+	if (khv_caps.umip_emulated)
+		cr4 &= ~(u64)X86_CR4_UMIP;
 	if (khv_caps.nested_paging)
 		return cr4;
 	if (!(vcpu->regs.cr0 & X86_CR0_PG))
@@ -399,9 +401,18 @@ void khv_vmx_get_pdptes(struct khv_vcpu *vcpu, u64 pdpte[4])
 
 void khv_vmx_set_cr4(struct khv_vcpu *vcpu, u64 cr4)
 {
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 ctl = vmx->cpu2_ctl & ~SECONDARY_EXEC_DESC;
+
+	if (khv_caps.umip_emulated && (cr4 & X86_CR4_UMIP))
+		ctl |= SECONDARY_EXEC_DESC;
 	vcpu->regs.cr4 = cr4;
 	vcpu->regs.avail |= BIT(KHV_LAZY_CR4);
 	if (khv_vmx_access_begin(vcpu)) {
+		if (unlikely(vmx->cpu2_ctl != ctl)) {
+			vmx->cpu2_ctl = ctl;
+			khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
+		}
 		khv_vmwrite(CR4_READ_SHADOW, cr4);
 		khv_vmwrite(GUEST_CR4, hardware_cr4(vcpu, cr4));
 	}

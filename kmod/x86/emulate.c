@@ -581,6 +581,20 @@ int khv_gva_write(struct khv_vcpu *vcpu, gva_t gva, const void *buf, unsigned in
 	return !!rc;
 }
 
+int khv_emulate_operand(struct khv_vcpu *vcpu, void *buf, unsigned int len, bool write)
+{
+	struct khv_emul *em = vcpu->emulate.em;
+	const struct khv_emul_operand *mem = &em->insn.mem;
+	u64 linear;
+
+	if (khv_emul_linearize(em, mem->seg, mem->ea, len, write, &linear)) {
+		queue_exception(vcpu);
+		return 1;
+	}
+	return write ? khv_gva_write(vcpu, linear, buf, len, data_access(em)) :
+		       khv_gva_read(vcpu, linear, buf, len, data_access(em));
+}
+
 int khv_emulate_create(struct khv_vcpu *vcpu)
 {
 	struct emulation *emulation;

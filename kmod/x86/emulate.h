@@ -88,6 +88,11 @@ static inline void khv_emulate_prefetched(struct khv_emulate *e, const u8 *bytes
  * had; then the result, an enum khv_result or -errno, is the exit's. Slow, as above.
  */
 int khv_emulate_decode(struct khv_vcpu *vcpu, const struct khv_emul_insn **insn);
+/*
+ * After it: reads or writes the memory operand of an instruction that the emulator does
+ * not execute. 0, or 1 with its exception queued; no such instruction is for devices.
+ */
+int khv_emulate_operand(struct khv_vcpu *vcpu, void *buf, unsigned int len, bool write);
 
 /*
  * IN or OUT of one unit, not a string instruction (those go to

@@ -15,17 +15,11 @@
 #include "mmu/mmu.h"
 #include "mmu/walker.h"
 #include "vm/vm.h"
+#include "x86/descriptor.h"
 #include "x86/emulate.h"
 #include "x86/regs_inline.h"
 #include "x86/task.h"
 
-#define TYPE_LDT	2
-#define TYPE_BUSY	2		/* in a TSS descriptor's type */
-#define TYPE_32		8
-#define TYPE_TSS	1		/* 16-bit, available */
-
-#define SELECTOR_TI	4
-#define SELECTOR_RPL	3
 #define GATE_ERROR	2		/* an error code's IDT bit */
 
 #define DR6_BT		0x8000
@@ -68,77 +62,6 @@ static void put(struct tss *t, unsigned int offset, u32 val)
 	memcpy(t->data + offset, &val, t->layout->width);
 }
 
-static int fault(struct khv_vcpu *vcpu, u8 vector, u16 selector)
-{
-	khv_queue_exception_e(vcpu, vector, selector & ~SELECTOR_RPL);
-	return 1;
-}
-
-/* Where a descriptor is: 1 when it is outside its table. */
-static int descriptor_gva(struct khv_vcpu *vcpu, u16 selector, gva_t *gva)
-{
-	struct kvm_segment ldt;
-	struct kvm_dtable dt;
-
-	if (selector & SELECTOR_TI) {
-		khv_hw->get_segment(vcpu, KHV_SEG_LDTR, &ldt);
-		dt.base = ldt.base;
-		dt.limit = min_t(u32, ldt.limit, U16_MAX);
-		if (ldt.unusable)
-			return 1;
-	} else {
-		khv_hw->get_dtable(vcpu, false, &dt);
-	}
-	if ((selector | 7) > dt.limit)
-		return 1;
-	*gva = (u32)(dt.base + (selector & ~7));
-	return 0;
-}
-
-/* 0, or 1 with an exception queued: @vector when there is none such. */
-static int read_descriptor(struct khv_vcpu *vcpu, u16 selector, u8 vector, u64 *desc)
-{
-	gva_t gva;
-
-	if (!(selector & ~SELECTOR_RPL) || descriptor_gva(vcpu, selector, &gva))
-		return fault(vcpu, vector, selector);
-	return khv_gva_read(vcpu, gva, desc, sizeof(*desc), KHV_ACCESS_IMPLICIT);
-}
-
-/* Change bits of a descriptor's type; who has read it can write it. */
-static int set_type(struct khv_vcpu *vcpu, u16 selector, u8 set, u8 clear)
-{
-	gva_t gva;
-	u8 type;
-
-	if (descriptor_gva(vcpu, selector, &gva))
-		return fault(vcpu, X86_TRAP_TS, selector);
-	gva += 5;
-	if (khv_gva_read(vcpu, gva, &type, 1, KHV_ACCESS_IMPLICIT))
-		return 1;
-	type = (type & ~clear) | set;
-	return khv_gva_write(vcpu, gva, &type, 1, KHV_ACCESS_IMPLICIT);
-}
-
-static void decode_descriptor(u64 desc, u16 selector, struct kvm_segment *s)
-{
-	*s = (struct kvm_segment) {
-		.selector = selector,
-		.base = ((desc >> 16) & 0xffffff) | ((desc >> 56) << 24),
-		.limit = (desc & 0xffff) | ((desc >> 32) & 0xf0000),
-		.type = (desc >> 40) & 15,
-		.s = (desc >> 44) & 1,
-		.dpl = (desc >> 45) & 3,
-		.present = (desc >> 47) & 1,
-		.avl = (desc >> 52) & 1,
-		.l = (desc >> 53) & 1,
-		.db = (desc >> 54) & 1,
-		.g = (desc >> 55) & 1,
-	};
-	if (s->g)
-		s->limit = s->limit << 12 | 0xfff;
-}
-
 /* The task to switch to; its faults are still the old one's. */
 static int find_new(struct khv_vcpu *vcpu, u16 selector, enum khv_task_reason reason,
 		    struct tss *new)
@@ -149,20 +72,20 @@ static int find_new(struct khv_vcpu *vcpu, u16 selector, enum khv_task_reason re
 	u64 desc;
 
 	if (selector & SELECTOR_TI)
-		return fault(vcpu, vector, selector);
-	if (read_descriptor(vcpu, selector, vector, &desc))
+		return khv_descriptor_fault(vcpu, vector, selector);
+	if (khv_descriptor_read(vcpu, selector, vector, &desc))
 		return 1;
-	decode_descriptor(desc, selector, &s);
+	khv_descriptor_decode(desc, selector, &s);
 	if (s.s || (s.type & ~TYPE_32) != (TYPE_TSS | busy))
-		return fault(vcpu, vector, selector);
+		return khv_descriptor_fault(vcpu, vector, selector);
 	if (!s.present)
-		return fault(vcpu, X86_TRAP_NP, selector);
+		return khv_descriptor_fault(vcpu, X86_TRAP_NP, selector);
 	new->selector = selector;
 	new->base = s.base;
 	new->limit = s.limit;
 	new->layout = s.type & TYPE_32 ? &layout32 : &layout16;
 	if (s.limit < new->layout->size - 1)
-		return fault(vcpu, X86_TRAP_TS, selector);
+		return khv_descriptor_fault(vcpu, X86_TRAP_TS, selector);
 	return khv_gva_read(vcpu, new->base, new->data, new->layout->size, KHV_ACCESS_IMPLICIT);
 }
 
@@ -178,7 +101,7 @@ static int save_old(struct khv_vcpu *vcpu, struct tss *old, u32 eip, u32 eflags)
 	old->base = s.base;
 	old->layout = l;
 	if (s.limit < l->size - 1)
-		return fault(vcpu, X86_TRAP_TS, s.selector);
+		return khv_descriptor_fault(vcpu, X86_TRAP_TS, s.selector);
 	if (khv_gva_read(vcpu, old->base, old->data, l->size, KHV_ACCESS_IMPLICIT))
 		return 1;
 	put(old, l->eip, eip);
@@ -198,13 +121,15 @@ static int link_tasks(struct khv_vcpu *vcpu, const struct tss *old, struct tss *
 		      enum khv_task_reason reason)
 {
 	if (reason == KHV_TASK_JMP || reason == KHV_TASK_IRET) {
-		if (set_type(vcpu, old->selector, 0, TYPE_BUSY))
+		if (khv_descriptor_set_type(vcpu, old->selector, 0, TYPE_BUSY))
 			return 1;
 	} else if (khv_gva_write(vcpu, new->base, &old->selector, sizeof(u16),
 				 KHV_ACCESS_IMPLICIT)) {
 		return 1;
 	}
-	return reason == KHV_TASK_IRET ? 0 : set_type(vcpu, new->selector, TYPE_BUSY, 0);
+	if (reason == KHV_TASK_IRET)
+		return 0;
+	return khv_descriptor_set_type(vcpu, new->selector, TYPE_BUSY, 0);
 }
 
 static void load_tr(struct khv_vcpu *vcpu, const struct tss *new)
@@ -275,12 +200,12 @@ static int load_ldt(struct khv_vcpu *vcpu, u16 selector)
 	if (!(selector & ~SELECTOR_RPL))
 		return 0;
 	if (selector & SELECTOR_TI)
-		return fault(vcpu, X86_TRAP_TS, selector);
-	if (read_descriptor(vcpu, selector, X86_TRAP_TS, &desc))
+		return khv_descriptor_fault(vcpu, X86_TRAP_TS, selector);
+	if (khv_descriptor_read(vcpu, selector, X86_TRAP_TS, &desc))
 		return 1;
-	decode_descriptor(desc, selector, &s);
+	khv_descriptor_decode(desc, selector, &s);
 	if (s.s || s.type != TYPE_LDT || !s.present)
-		return fault(vcpu, X86_TRAP_TS, selector);
+		return khv_descriptor_fault(vcpu, X86_TRAP_TS, selector);
 	khv_hw->set_segment(vcpu, KHV_SEG_LDTR, &s);
 	return 0;
 }
@@ -309,14 +234,15 @@ static int load_segment(struct khv_vcpu *vcpu, enum khv_seg seg, u16 selector, u
 
 	if (!(selector & ~SELECTOR_RPL) && seg != KHV_SEG_CS && seg != KHV_SEG_SS)
 		return 0;	/* null, as it is by now */
-	if (read_descriptor(vcpu, selector, X86_TRAP_TS, &desc))
+	if (khv_descriptor_read(vcpu, selector, X86_TRAP_TS, &desc))
 		return 1;
-	decode_descriptor(desc, selector, &s);
+	khv_descriptor_decode(desc, selector, &s);
 	if (!segment_fits(seg, &s, cpl))
-		return fault(vcpu, X86_TRAP_TS, selector);
+		return khv_descriptor_fault(vcpu, X86_TRAP_TS, selector);
 	if (!s.present)
-		return fault(vcpu, seg == KHV_SEG_SS ? X86_TRAP_SS : X86_TRAP_NP, selector);
-	if (!(s.type & 1) && set_type(vcpu, selector, 1, 0))
+		return khv_descriptor_fault(vcpu, seg == KHV_SEG_SS ? X86_TRAP_SS : X86_TRAP_NP,
+					    selector);
+	if (!(s.type & 1) && khv_descriptor_set_type(vcpu, selector, 1, 0))
 		return 1;
 	s.type |= 1;
 	khv_hw->set_segment(vcpu, seg, &s);
@@ -389,7 +315,7 @@ static int enter_task(struct khv_vcpu *vcpu, const struct tss *new, enum khv_tas
 	load_registers(vcpu, new, reason == KHV_TASK_CALL || reason == KHV_TASK_GATE);
 	khv_hw->set_interrupt_shadow(vcpu, 0);
 	if (wide && khv_paging(vcpu) && khv_write_cr3(vcpu, get(new, TSS_CR3, 4)))
-		return fault(vcpu, X86_TRAP_TS, new->selector);
+		return khv_descriptor_fault(vcpu, X86_TRAP_TS, new->selector);
 	if (load_segments(vcpu, new))
 		return 1;
 	if (ev->kind == KHV_EVENT_NMI)

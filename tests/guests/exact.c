@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Corners of the processor that a hypervisor has to make itself: SMSW, MONITOR and
- * MWAIT, UMIP, hypercalls by privilege, MTRRs.
+ * MWAIT, hypercalls by privilege, MTRRs.
  */
 #include <asm/processor-flags.h>
 
@@ -80,47 +80,6 @@ static void test_monitor(void)
 }
 
 static volatile uint64_t user_result[4];
-static uint8_t user_table[16];
-
-static void user_umip(void)
-{
-	user_result[0] = GUEST_TRY("sgdt %0", : : "m"(user_table) : "r11", "memory");
-	user_result[1] = GUEST_TRY("sidt %0", : : "m"(user_table) : "r11", "memory");
-	user_result[2] = GUEST_TRY("sldt %%eax", : : : "rax", "r11", "memory");
-	user_result[3] = GUEST_TRY("smsw %%eax", : : : "rax", "r11", "memory");
-	asm volatile("int $0x80");
-}
-
-static void guest_umip(void)
-{
-	uint32_t r[4], i;
-
-	cpuid(7, 0, r);
-	if (!(r[2] & 1 << 2)) {
-		guest_sync(4);
-		return;
-	}
-	write_cr4(read_cr4() | X86_CR4_UMIP);
-	guest_user(user_umip);
-	for (i = 0; i < 4; i++)
-		GUEST_EQ(user_result[i], 13);
-	GUEST_EQ(GUEST_TRY("sgdt %0", : : "m"(user_table) : "r11", "memory"), GUEST_NO_TRAP);
-	write_cr4(read_cr4() & ~X86_CR4_UMIP);
-	guest_user(user_umip);
-	for (i = 0; i < 4; i++)
-		GUEST_EQ(user_result[i], GUEST_NO_TRAP);
-	guest_sync(1);
-}
-
-static void test_umip(void)
-{
-	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, 0), 0);
-
-	guest_start(vcpu, guest_umip);
-	EXPECT_EQ(guest_run(vcpu), GUEST_SYNC);
-	if (guest_sync_value(vcpu) == 4)
-		ksft_skip("no UMIP here");
-}
 
 static void user_hypercall(void)
 {
@@ -183,7 +142,6 @@ static void test_mtrrs(void)
 static const struct ksft_test tests[] = {
 	{ "smsw", test_smsw },
 	{ "monitor", test_monitor },
-	{ "umip", test_umip },
 	{ "hypercalls", test_hypercalls },
 	{ "mtrrs", test_mtrrs },
 };

@@ -9,6 +9,7 @@
 #include "ksft.h"
 
 extern const struct ksft_suite cpu_suite;
+extern const struct ksft_suite descriptors_suite;
 extern const struct ksft_suite exact_suite;
 extern const struct ksft_suite exceptions_suite;
 extern const struct ksft_suite hypercalls_suite;

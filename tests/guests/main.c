@@ -19,6 +19,7 @@ static const struct ksft_suite *const suites[] = {
 	&replay_suite,
 	&cpu_suite,
 	&exact_suite,
+	&descriptors_suite,
 	&hypercalls_suite,
 	&xstate_suite,
 	&time_suite,
