@@ -574,6 +574,7 @@ int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 {
 	const struct msr_def *def;
 	int ret;
+	u64 old;
 
 	/* What guests write all the time comes first. */
 	if (is_x2apic(index))
@@ -584,8 +585,9 @@ int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 	if (def)
 		return def->write(vcpu, def, data, host);
 	ret = khv_mtrr_write(vcpu, index, data);
+	/* What the hardware takes for a row of the table must not get by where that has none. */
 	if (ret == -ENOENT)
-		ret = khv_hw->set_msr(vcpu, index, data);
+		ret = khv_hw->get_msr(vcpu, index, &old) ?: khv_hw->set_msr(vcpu, index, data);
 	return ret == -ENOENT ? unknown_msr(vcpu, "write", index) : ret;
 }
 
