@@ -12,6 +12,7 @@ extern const struct ksft_suite cpu_suite;
 extern const struct ksft_suite descriptors_suite;
 extern const struct ksft_suite exact_suite;
 extern const struct ksft_suite exceptions_suite;
+extern const struct ksft_suite features_suite;
 extern const struct ksft_suite hypercalls_suite;
 extern const struct ksft_suite interrupts_suite;
 extern const struct ksft_suite memory_suite;

@@ -20,6 +20,7 @@ static const struct ksft_suite *const suites[] = {
 	&cpu_suite,
 	&exact_suite,
 	&descriptors_suite,
+	&features_suite,
 	&hypercalls_suite,
 	&xstate_suite,
 	&time_suite,
