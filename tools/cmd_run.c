@@ -3,6 +3,7 @@
  * `khv run`: parses the command line, runs one machine, and turns the way it
  * ended into an exit status.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static const char run_help[] =
 	"  --append STR    kernel command line (default: " DEFAULT_CMDLINE ")\n"
 	"  --mem SIZE      guest memory, with suffix K, M, G or T (default: 512M; no\n"
 	"                  suffix means MiB)\n"
-	"  --cpus N        number of processors; this version has 1\n"
+	"  --cpus N        number of processors (default: 1)\n"
 	"  --user USER     whom to become when run as root: a name, UID or UID:GID (default:\n"
 	"                  nobody)\n"
 	"  --accel PATH    hypervisor device (default: " KHV_DEFAULT_ACCEL "); /dev/kvm works too\n"
@@ -68,6 +69,20 @@ static int parse_mem(const char *text, uint64_t *mem)
 	return 0;
 }
 
+static int parse_cpus(const char *text, unsigned int *cpus)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || !n || n > KHV_CPUS_MAX)
+		return khv_usage("run", "--cpus %s: a guest has from 1 to %u processors", text,
+				 KHV_CPUS_MAX);
+	*cpus = (unsigned int)n;
+	return 0;
+}
+
 static int parse_user(const char *text, struct khv_pc_config *config)
 {
 	static struct khv_user user;
@@ -96,9 +111,7 @@ static int parse_option(int opt, struct khv_pc_config *config)
 	case OPT_MEM:
 		return parse_mem(optarg, &config->mem);
 	case OPT_CPUS:
-		if (strcmp(optarg, "1"))
-			return khv_usage("run", "--cpus %s: this version has 1 processor", optarg);
-		return 0;
+		return parse_cpus(optarg, &config->cpus);
 	default:
 		config->accel = optarg;
 		return 0;
@@ -111,6 +124,7 @@ int khv_run_parse(int argc, char **argv, struct khv_pc_config *config, bool *hel
 
 	*config = (struct khv_pc_config){
 		.accel = KHV_DEFAULT_ACCEL, .cmdline = DEFAULT_CMDLINE, .mem = DEFAULT_MEM,
+		.cpus = 1,
 	};
 	*help = false;
 	optind = 0;	/* glibc: start anew, whatever was parsed before */

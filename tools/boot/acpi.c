@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ACPI tables of a small PC: one processor, I/O APIC, PIC and PIT in the
+ * The ACPI tables of a small PC: processors, I/O APIC, PIC and PIT in the
  * hypervisor, COM1, a clock, and the fixed power-management registers (which
  * devices/pm.c implements). ACPI Specification, "ACPI Software Programming
  * Model"; the machine has no SMI, so it is in ACPI mode from the start.
@@ -11,6 +11,7 @@
 #include "boot/acpi.h"
 #include "boot/aml.h"
 #include "khv.h"
+#include "machine/vcpu.h"
 
 #define ACPI_ROOM	(KHV_GPA_RESET_ENTRY - KHV_GPA_ACPI)
 #define TABLE_ALIGN	64u	/* the FACS demands it, and the others do not mind */
@@ -119,10 +120,6 @@ struct madt {
 	uint32_t lapic_address;
 	uint32_t flags;
 	struct {
-		uint8_t type, length, processor_uid, apic_id;
-		uint32_t flags;
-	} __attribute__((packed)) lapic;
-	struct {
 		uint8_t type, length, id, reserved;
 		uint32_t address, gsi_base;
 	} __attribute__((packed)) ioapic;
@@ -136,6 +133,16 @@ struct madt {
 		uint16_t flags;
 		uint8_t lint;
 	} __attribute__((packed)) nmi;
+	struct madt_lapic {
+		uint8_t type, length, processor_uid, apic_id;
+		uint32_t flags;
+	} __attribute__((packed)) lapic[KHV_CPUS_MAX];
+	struct madt_wakeup {	/* at the end of the processors that there are */
+		uint8_t type, length;
+		uint16_t mailbox_version;
+		uint32_t reserved;
+		uint64_t mailbox;
+	} __attribute__((packed)) room;
 } __attribute__((packed));
 
 #define MADT_PCAT_COMPAT	1u
@@ -143,6 +150,7 @@ struct madt {
 #define MADT_IOAPIC		1
 #define MADT_OVERRIDE		2
 #define MADT_LAPIC_NMI		4
+#define MADT_WAKEUP		0x10
 #define MADT_ENABLED		1u
 #define MADT_ALL_PROCESSORS	0xff
 #define MADT_LEVEL_HIGH		0x000d
@@ -202,8 +210,9 @@ static uint32_t write_facs(struct area *area)
 	return place(area, &facs, sizeof(facs));
 }
 
-static uint32_t write_madt(struct area *area)
+static uint32_t write_madt(struct area *area, unsigned int cpus, bool mailbox)
 {
+	size_t len = offsetof(struct madt, lapic) + cpus * sizeof(struct madt_lapic);
 	/*
 	 * GSI 0 is pin 0 for the PIT as for all others: KVM's routing at creation
 	 * has no detour to pin 2. Only the SCI differs from the ISA defaults.
@@ -211,15 +220,26 @@ static uint32_t write_madt(struct area *area)
 	struct madt madt = {
 		.lapic_address = (uint32_t)KHV_GPA_LAPIC,
 		.flags = MADT_PCAT_COMPAT,
-		.lapic = { MADT_LAPIC, sizeof(madt.lapic), 0, 0, MADT_ENABLED },
 		.ioapic = { MADT_IOAPIC, sizeof(madt.ioapic), 0, 0, (uint32_t)KHV_GPA_IOAPIC, 0 },
 		.sci = { MADT_OVERRIDE, sizeof(madt.sci), 0, KHV_IRQ_SCI, KHV_IRQ_SCI,
 			 MADT_LEVEL_HIGH },
 		.nmi = { MADT_LAPIC_NMI, sizeof(madt.nmi), MADT_ALL_PROCESSORS, 0, LINT_NMI },
 	};
 
-	fill_header(&madt.h, "APIC", 4, sizeof(madt));
-	return place(area, &madt, sizeof(madt));
+	for (unsigned int i = 0; i < cpus; i++)
+		madt.lapic[i] = (struct madt_lapic){
+			MADT_LAPIC, sizeof(madt.lapic[i]), (uint8_t)i, (uint8_t)i, MADT_ENABLED,
+		};
+	if (mailbox) {
+		struct madt_wakeup wakeup = {
+			.type = MADT_WAKEUP, .length = sizeof(wakeup), .mailbox = KHV_GPA_MAILBOX,
+		};
+
+		memcpy((uint8_t *)&madt + len, &wakeup, sizeof(wakeup));
+		len += sizeof(wakeup);
+	}
+	fill_header(&madt.h, "APIC", 4, len);
+	return place(area, &madt, len);
 }
 
 static void describe_device(struct khv_aml *aml, const char *seg, const char *id, uint8_t uid,
@@ -309,7 +329,7 @@ static uint32_t write_xsdt(struct area *area, uint32_t fadt, uint32_t madt)
 	return place(area, &xsdt, sizeof(xsdt));
 }
 
-int khv_acpi_write(const struct khv_ram *ram)
+int khv_acpi_write(const struct khv_ram *ram, unsigned int cpus, bool mailbox)
 {
 	struct area area = { .base = khv_ram_ptr(ram, KHV_GPA_ACPI, ACPI_ROOM) };
 	struct rsdp rsdp = { .revision = 2, .length = sizeof(rsdp) };
@@ -323,7 +343,7 @@ int khv_acpi_write(const struct khv_ram *ram)
 	if (!dsdt)
 		return khv_fail("write", "the ACPI tables", NULL, "the DSDT is too large");
 	fadt = write_fadt(&area, write_facs(&area), dsdt);
-	rsdp.xsdt = write_xsdt(&area, fadt, write_madt(&area));
+	rsdp.xsdt = write_xsdt(&area, fadt, write_madt(&area, cpus, mailbox));
 	rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length));
 	rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
 	memcpy(area.base, &rsdp, sizeof(rsdp));

@@ -5,6 +5,8 @@
 #ifndef KHV_TOOL_ACPI_H
 #define KHV_TOOL_ACPI_H
 
+#include <stdbool.h>
+
 #include "machine/ram.h"
 
 /* I/O ports and interrupts, shared by the tables and the devices behind them. */
@@ -21,9 +23,10 @@
 #define KHV_SLEEP_TYPE_S5	5	/* SLP_TYP that powers the machine off */
 
 /*
- * Write RSDP, XSDT, FADT, FACS, MADT and DSDT for a machine with one processor
- * to KHV_GPA_ACPI, the RSDP first. Returns 0, or -1 after a message.
+ * Write RSDP, XSDT, FADT, FACS, MADT and DSDT for a machine with @cpus processors,
+ * whose APIC IDs are 0 to @cpus - 1, to KHV_GPA_ACPI, the RSDP first. With @mailbox
+ * the one at KHV_GPA_MAILBOX starts all but the first. Returns 0, or -1 after a message.
  */
-int khv_acpi_write(const struct khv_ram *ram);
+int khv_acpi_write(const struct khv_ram *ram, unsigned int cpus, bool mailbox);
 
 #endif

@@ -13,8 +13,9 @@
 /* ACPI fixed hardware, at the ports that boot/acpi.h gives. */
 struct khv_pm {
 	struct khv_stop *stop;
-	uint16_t enable;	/* PM1_EN */
-	uint16_t control;	/* PM1_CNT without its write-only bits */
+	/* Any vCPU's thread; what two make of one register at a time is their guest's. */
+	_Atomic uint16_t enable;	/* PM1_EN */
+	_Atomic uint16_t control;	/* PM1_CNT without its write-only bits */
 };
 
 void khv_pm_init(struct khv_pm *pm, struct khv_stop *stop, struct khv_pio *pio);

@@ -41,15 +41,15 @@
 #define MTRR_ENABLED_WB		0x806	/* MTRRs on, default type write-back */
 
 /* Map the first 4 GiB to themselves by leaves of 2 MiB, which every processor has. */
-static void write_page_tables(const struct khv_ram *ram)
+static void write_page_tables(const struct khv_ram *ram, uint64_t gpa)
 {
-	uint64_t *pml4 = khv_ram_ptr(ram, KHV_GPA_PAGE_TABLES, 6 * 4096);
+	uint64_t *pml4 = khv_ram_ptr(ram, gpa, 6 * 4096);
 	uint64_t *pdpt = pml4 + PTES, *pd = pdpt + PTES;
 
 	memset(pml4, 0, 6 * 4096);
-	pml4[0] = (KHV_GPA_PAGE_TABLES + 4096) | PTE_PRESENT | PTE_WRITE;
+	pml4[0] = (gpa + 4096) | PTE_PRESENT | PTE_WRITE;
 	for (uint64_t i = 0; i < 4; i++)
-		pdpt[i] = (KHV_GPA_PAGE_TABLES + (2 + i) * 4096) | PTE_PRESENT | PTE_WRITE;
+		pdpt[i] = (gpa + (2 + i) * 4096) | PTE_PRESENT | PTE_WRITE;
 	for (uint64_t i = 0; i < 4ull * PTES; i++)
 		pd[i] = i * 2 * KHV_MIB | PTE_PRESENT | PTE_WRITE | PTE_LARGE;
 }
@@ -65,9 +65,9 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
 }
 
 /* The same segments as descriptors: the kernel may reload them before its own GDT. */
-static void write_gdt(const struct khv_ram *ram)
+static void write_gdt(const struct khv_ram *ram, uint64_t gpa)
 {
-	uint64_t *gdt = khv_ram_ptr(ram, KHV_GPA_GDT, 6 * 8);
+	uint64_t *gdt = khv_ram_ptr(ram, gpa, 6 * 8);
 
 	memset(gdt, 0, 6 * 8);
 	gdt[SEL_CODE / 8] = 0x00af9b000000ffffull;	/* 64-bit code */
@@ -75,7 +75,7 @@ static void write_gdt(const struct khv_ram *ram)
 	gdt[SEL_TSS / 8] = 0x00008b0000000067ull;	/* base 0; 16 bytes in long mode */
 }
 
-static int set_sregs(struct khv_vcpu *vcpu)
+static int set_sregs(struct khv_vcpu *vcpu, uint64_t page_tables, uint64_t gdt)
 {
 	struct kvm_segment data = flat_segment(SEL_DATA, TYPE_DATA);
 	struct kvm_sregs s;
@@ -93,12 +93,12 @@ static int set_sregs(struct khv_vcpu *vcpu)
 		.limit = 0x67, .selector = SEL_TSS, .type = TYPE_TSS, .present = 1,
 	};
 	s.ldt = (struct kvm_segment){ .type = TYPE_LDT, .unusable = 1 };
-	s.gdt.base = KHV_GPA_GDT;
+	s.gdt.base = gdt;
 	s.gdt.limit = 6 * 8 - 1;
 	s.idt.base = 0;
 	s.idt.limit = 0;
 	s.cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_PG;
-	s.cr3 = KHV_GPA_PAGE_TABLES;
+	s.cr3 = page_tables;
 	s.cr4 = CR4_PAE;
 	s.efer = EFER_LME | EFER_LMA;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &s))
@@ -106,7 +106,7 @@ static int set_sregs(struct khv_vcpu *vcpu)
 	return 0;
 }
 
-static int set_msrs(struct khv_vcpu *vcpu)
+int khv_vcpu_set_firmware(struct khv_vcpu *vcpu)
 {
 	struct {
 		struct kvm_msrs head;
@@ -129,21 +129,38 @@ static int set_msrs(struct khv_vcpu *vcpu)
 	return 0;
 }
 
-int khv_vcpu_set_entry(struct khv_vcpu *vcpu, uint64_t entry)
+/* With an identity map at @page_tables and flat segments at @gdt. */
+static int enter(struct khv_vcpu *vcpu, uint64_t page_tables, uint64_t gdt,
+		 const struct kvm_regs *regs)
 {
-	struct kvm_regs regs = {
-		.rip = entry, .rsi = KHV_GPA_BOOT_PARAMS, .rsp = KHV_GPA_BOOT_STACK,
-		.rflags = RFLAGS_FIXED,
-	};
 	struct kvm_fpu fpu = { .fcw = 0x37f, .mxcsr = 0x1f80 };
 
-	write_page_tables(&vcpu->vm->ram);
-	write_gdt(&vcpu->vm->ram);
-	if (set_sregs(vcpu))
+	write_page_tables(&vcpu->vm->ram, page_tables);
+	write_gdt(&vcpu->vm->ram, gdt);
+	if (set_sregs(vcpu, page_tables, gdt))
 		return -1;
-	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs))
+	if (ioctl(vcpu->fd, KVM_SET_REGS, regs))
 		return khv_fail("set up", "the vCPU", NULL, "KVM_SET_REGS: %m");
 	if (ioctl(vcpu->fd, KVM_SET_FPU, &fpu))
 		return khv_fail("set up", "the vCPU", NULL, "KVM_SET_FPU: %m");
-	return set_msrs(vcpu);
+	return 0;
+}
+
+int khv_vcpu_set_entry(struct khv_vcpu *vcpu, uint64_t entry)
+{
+	return enter(vcpu, KHV_GPA_PAGE_TABLES, KHV_GPA_GDT, &(struct kvm_regs){
+		.rip = entry, .rsi = KHV_GPA_BOOT_PARAMS, .rsp = KHV_GPA_BOOT_STACK,
+		.rflags = RFLAGS_FIXED,
+	});
+}
+
+int khv_vcpu_set_wakeup(struct khv_vcpu *vcpu, uint64_t vector)
+{
+	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+	if (ioctl(vcpu->fd, KVM_SET_MP_STATE, &runnable))
+		return khv_fail("start", "a vCPU", NULL, "KVM_SET_MP_STATE: %m");
+	return enter(vcpu, KHV_GPA_AP_PAGE_TABLES, KHV_GPA_AP_GDT, &(struct kvm_regs){
+		.rip = vector, .rsp = KHV_GPA_AP_STACK, .rflags = RFLAGS_FIXED,
+	});
 }

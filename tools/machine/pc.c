@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Puts the machine together and runs it with two threads: one for the vCPU, and
- * the caller's for input, timers and signals.
+ * Puts the machine together and runs it with a thread for each vCPU, and the caller's
+ * for input, timers and signals.
  */
 #define _GNU_SOURCE
 #include <malloc.h>
@@ -100,9 +100,10 @@ static int load_guest(struct khv_pc *pc, const struct files *files, const char *
 	struct khv_kernel kernel;
 
 	if (khv_kernel_load(&files->kernel, ram, &kernel) ||
-	    khv_params_write(ram, &kernel, cmdline, initrd) || khv_acpi_write(ram))
+	    khv_params_write(ram, &kernel, cmdline, initrd) ||
+	    khv_acpi_write(ram, pc->nr_vcpus, pc->nr_vcpus > 1 && pc->vcpus[1].mailbox))
 		return -1;
-	return khv_vcpu_set_entry(&pc->vcpu, kernel.entry);
+	return khv_vcpu_set_entry(&pc->vcpus[0], kernel.entry);
 }
 
 /* All is open that the machine needs: from here on without privileges. */
@@ -115,7 +116,7 @@ static int enter_sandbox(struct khv_pc *pc, const struct khv_user *user)
 	if (khv_privileges_drop(user))
 		return -1;
 	pc->sandbox = (struct khv_sandbox){
-		.vm = pc->vm.fd, .vcpu = pc->vcpu.fd, .signals = pc->signals,
+		.vm = pc->vm.fd, .vcpu = -1, .signals = pc->signals,
 		.timer = pc->rtc.timer, .stop = pc->stop.event, .room = pc->room,
 	};
 	return khv_sandbox_enter(KHV_SANDBOX_LOADER, &pc->sandbox);
@@ -144,15 +145,28 @@ static void remove_devices(struct khv_pc *pc)
 	khv_serial_uninit(&pc->serial);
 }
 
-static int add_vcpu(struct khv_pc *pc)
+static void remove_vcpus(struct khv_pc *pc)
 {
-	if (khv_vcpu_init(&pc->vcpu, &pc->vm, &pc->pio, &pc->stop))
-		return -1;
-	if (khv_vcpu_set_cpuid(&pc->vcpu)) {
-		khv_vcpu_uninit(&pc->vcpu);
-		return -1;
+	while (pc->nr_vcpus)
+		khv_vcpu_uninit(&pc->vcpus[--pc->nr_vcpus]);
+}
+
+static int add_vcpus(struct khv_pc *pc, unsigned int nr)
+{
+	for (unsigned int id = 0; id < nr; id++) {
+		struct khv_vcpu *vcpu = &pc->vcpus[id];
+
+		if (khv_vcpu_init(vcpu, &pc->vm, id, nr, &pc->pio, &pc->stop))
+			goto err;
+		pc->nr_vcpus++;
+		if (khv_vcpu_set_cpuid(vcpu) || khv_vcpu_set_firmware(vcpu))
+			goto err;
 	}
 	return 0;
+
+err:
+	remove_vcpus(pc);
+	return -1;
 }
 
 int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
@@ -173,11 +187,11 @@ int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
 	}
 	if (add_devices(pc))
 		goto err_room;
-	if (add_vcpu(pc))
+	if (add_vcpus(pc, config->cpus))
 		goto err_devices;
 	pc->signals = khv_signals_open();
 	if (pc->signals < 0)
-		goto err_vcpu;
+		goto err_vcpus;
 	if (enter_sandbox(pc, config->user) || load_guest(pc, &files, config->cmdline))
 		goto err_signals;
 	free_files(&files);
@@ -185,8 +199,8 @@ int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
 
 err_signals:
 	close(pc->signals);
-err_vcpu:
-	khv_vcpu_uninit(&pc->vcpu);
+err_vcpus:
+	remove_vcpus(pc);
 err_devices:
 	remove_devices(pc);
 err_room:
@@ -203,7 +217,7 @@ err_vm:
 void khv_pc_uninit(struct khv_pc *pc)
 {
 	close(pc->signals);
-	khv_vcpu_uninit(&pc->vcpu);
+	remove_vcpus(pc);
 	remove_devices(pc);
 	close(pc->room);
 	khv_stop_uninit(&pc->stop);
@@ -252,68 +266,101 @@ static void serve(struct khv_pc *pc)
 	}
 }
 
-static void *vcpu_thread(void *arg)
-{
-	struct khv_pc *pc = arg;
+struct vcpu_thread {
+	struct khv_pc *pc;
+	struct khv_vcpu *vcpu;
+	pthread_t thread;
+};
 
-	if (khv_sandbox_enter(KHV_SANDBOX_VCPU, &pc->sandbox))
-		khv_stop_request(&pc->stop, KHV_STOP_FAILURE);
-	/* The guest talks to both threads: not before both are in. */
-	while (sem_wait(&pc->go))
+static void *run_vcpu(void *arg)
+{
+	const struct vcpu_thread *self = arg;
+	struct khv_sandbox fds = self->pc->sandbox;
+
+	fds.vcpu = self->vcpu->fd;
+	if (khv_sandbox_enter(KHV_SANDBOX_VCPU, &fds))
+		khv_stop_request(&self->pc->stop, KHV_STOP_FAILURE);
+	/* The guest talks to all threads: not before all are in. */
+	while (sem_wait(&self->pc->go))
 		;
-	khv_vcpu_run(&pc->vcpu);
+	khv_vcpu_run(self->vcpu);
 	return NULL;
 }
 
 /*
- * Wait for the vCPU's thread. A kick that arrives just before a system call has
- * no effect, hence the repetition.
+ * Wait for a vCPU's thread. A kick that arrives just before a system call has no
+ * effect, hence the repetition.
  */
-static int join_vcpu(pthread_t thread)
+static int join_vcpu(const struct vcpu_thread *t)
 {
 	for (int i = 0; i < KICKS_MAX; i++) {
 		struct timespec until;
 
+		pthread_kill(t->thread, KHV_KICK_SIGNAL);
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_nsec += KICK_INTERVAL_MS * 1000000;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;
 			until.tv_sec++;
 		}
-		if (!pthread_timedjoin_np(thread, NULL, &until))
+		if (!pthread_timedjoin_np(t->thread, NULL, &until))
 			return 0;
-		pthread_kill(thread, KHV_KICK_SIGNAL);
 	}
-	return khv_fail("stop", "the vCPU", "the kernel's log may say why",
-			"it did not return for ten seconds");
+	return khv_fail("stop", "a vCPU", "the kernel's log may say why",
+			"vCPU %u did not return for ten seconds", t->vcpu->id);
+}
+
+/* All return at about the same time: kick all before the first wait. */
+static int join_vcpus(const struct vcpu_thread *threads, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		pthread_kill(threads[i].thread, KHV_KICK_SIGNAL);
+	for (unsigned int i = 0; i < nr; i++)
+		if (join_vcpu(&threads[i]))
+			return -1;
+	return 0;
+}
+
+/* Returns how many there are, which is all but after a message. */
+static unsigned int start_vcpus(struct khv_pc *pc, struct vcpu_thread *threads)
+{
+	unsigned int i;
+
+	for (i = 0; i < pc->nr_vcpus; i++) {
+		int err;
+
+		threads[i] = (struct vcpu_thread){ .pc = pc, .vcpu = &pc->vcpus[i] };
+		err = pthread_create(&threads[i].thread, NULL, run_vcpu, &threads[i]);
+		if (err) {
+			khv_fail("start", "a vCPU's thread", NULL, "vCPU %u: %s", i,
+				 strerror(err));
+			break;
+		}
+	}
+	return i;
 }
 
 int khv_pc_run(struct khv_pc *pc)
 {
-	pthread_t thread;
-	int reason = -1;
-	int err;
+	struct vcpu_thread threads[KHV_CPUS_MAX];
+	unsigned int i, nr;
+	int reason;
 
 	if (khv_console_init(&pc->console, &pc->serial, &pc->stop))
 		return -1;
 	sem_init(&pc->go, 0, 0);
-	err = pthread_create(&thread, NULL, vcpu_thread, pc);
-	if (err) {
-		khv_fail("start", "the vCPU's thread", NULL, "%s", strerror(err));
-		goto out_console;
-	}
-	if (khv_sandbox_enter(KHV_SANDBOX_IO, &pc->sandbox))
+	nr = start_vcpus(pc, threads);
+	if (nr < pc->nr_vcpus || khv_sandbox_enter(KHV_SANDBOX_IO, &pc->sandbox))
 		khv_stop_request(&pc->stop, KHV_STOP_FAILURE);
-	sem_post(&pc->go);
+	for (i = 0; i < nr; i++)
+		sem_post(&pc->go);
 	serve(pc);
-	if (join_vcpu(thread)) {
+	if (join_vcpus(threads, nr)) {
 		/* It still uses everything: leave all of it to the process's end. */
 		khv_console_uninit(&pc->console);
 		_exit(KHV_VM_FAILURE);
 	}
 	reason = khv_stop_reason(&pc->stop);
-
-out_console:
 	khv_console_uninit(&pc->console);
 	return reason;
 }

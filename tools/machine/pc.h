@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The whole machine that `khv run` makes: a PC with one processor, RAM, a serial
- * port, a clock and power management.
+ * The whole machine that `khv run` makes: a PC with processors, RAM, a serial port,
+ * a clock and power management.
  */
 #ifndef KHV_TOOL_PC_H
 #define KHV_TOOL_PC_H
@@ -24,6 +24,7 @@ struct khv_pc_config {
 	const char *initrd;	/* or NULL */
 	const char *cmdline;
 	uint64_t mem;		/* bytes */
+	unsigned int cpus;	/* 1 to KHV_CPUS_MAX */
 	const struct khv_user *user;	/* to become, when root; or NULL: nobody */
 };
 
@@ -34,10 +35,11 @@ struct khv_pc {
 	struct khv_serial serial;
 	struct khv_pm pm;
 	struct khv_rtc rtc;
-	struct khv_vcpu vcpu;
+	struct khv_vcpu vcpus[KHV_CPUS_MAX];
+	unsigned int nr_vcpus;
 	struct khv_console console;
 	struct khv_sandbox sandbox;
-	sem_t go;	/* the vCPU may enter the guest */
+	sem_t go;	/* one post for each vCPU that may enter the guest */
 	int signals;	/* signalfd */
 	int room;	/* eventfd: the serial port takes input again */
 };

@@ -23,6 +23,11 @@
 #define KHV_GPA_PAGE_TABLES	0x00009000ull	/* identity map of the first 4 GiB, 6 pages */
 #define KHV_GPA_CMDLINE		0x00020000ull
 #define KHV_GPA_EBDA		0x0009fc00ull	/* end of usable low memory */
+/* Where firmware keeps processors that cannot start in real mode: wakeup.c. */
+#define KHV_GPA_AP_PAGE_TABLES	0x000d8000ull	/* identity map, 6 pages */
+#define KHV_GPA_AP_GDT		0x000de000ull
+#define KHV_GPA_AP_STACK	0x000deff0ull	/* grows down in the rest of that page */
+#define KHV_GPA_MAILBOX		0x000df000ull	/* a page */
 #define KHV_GPA_ACPI		0x000e0000ull	/* where firmware leaves its tables */
 #define KHV_GPA_RESET_ENTRY	0x000ffff0ull	/* where real-mode software looks for the BIOS */
 #define KHV_GPA_HIGH		0x00100000ull	/* memory above the legacy hole */

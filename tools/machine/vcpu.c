@@ -13,8 +13,8 @@
 #include "khv.h"
 #include "machine/vcpu.h"
 
-int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, const struct khv_pio *pio,
-		  struct khv_stop *stop)
+int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, unsigned int id, unsigned int nr,
+		  const struct khv_pio *pio, struct khv_stop *stop)
 {
 	int size = ioctl(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 
@@ -22,11 +22,11 @@ int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, const struct khv_pio
 		return khv_fail("create", "a vCPU", NULL,
 				"KVM_GET_VCPU_MMAP_SIZE returned %d", size);
 	*vcpu = (struct khv_vcpu){
-		.vm = vm, .run_size = (size_t)size, .pio = pio, .stop = stop,
+		.vm = vm, .id = id, .nr = nr, .mailbox = id && !khv_vm_has_real_mode(vm), .run_size = (size_t)size, .pio = pio, .stop = stop,
 	};
-	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
 	if (vcpu->fd < 0)
-		return khv_fail("create", "a vCPU", NULL, "KVM_CREATE_VCPU: %m");
+		return khv_fail("create", "a vCPU", NULL, "KVM_CREATE_VCPU %u: %m", id);
 	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED) {
 		close(vcpu->fd);
@@ -136,12 +136,14 @@ static const char busy_advice[] =
 
 void khv_vcpu_run(struct khv_vcpu *vcpu)
 {
+	if (vcpu->mailbox && !khv_vcpu_wait_mailbox(vcpu))
+		return;
 	while (khv_stop_reason(vcpu->stop) == KHV_STOP_NONE) {
 		if (!ioctl(vcpu->fd, KVM_RUN, 0)) {
 			handle_exit(vcpu);
 			continue;
 		}
-		/* EAGAIN: the processor had nothing to run yet, and now may have. */
+		/* EAGAIN: it waited for its start-up IPI, and now may have it. */
 		if (errno == EINTR || errno == EAGAIN)
 			continue;
 		khv_fail("run", "the guest", errno == EBUSY ? busy_advice : NULL, "KVM_RUN: %m");

@@ -7,6 +7,7 @@
 #define KHV_TOOL_VCPU_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 #include "devices/pio.h"
 #include "machine/stop.h"
@@ -15,8 +16,14 @@
 /* Interrupts KVM_RUN and blocking writes of the vCPU's thread; has no other effect. */
 #define KHV_KICK_SIGNAL SIGUSR1
 
+/* What the tables and CPUID of this machine can describe. */
+#define KHV_CPUS_MAX 64u
+
 struct khv_vcpu {
 	struct khv_vm *vm;
+	unsigned int id;	/* APIC ID; 0 starts the machine */
+	unsigned int nr;	/* vCPUs of the machine */
+	bool mailbox;		/* waits for the mailbox, not for a start-up IPI */
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
@@ -24,18 +31,27 @@ struct khv_vcpu {
 	struct khv_stop *stop;
 };
 
-/* Returns 0, or -1 after a message. */
-int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, const struct khv_pio *pio,
-		  struct khv_stop *stop);
+/*
+ * Create vCPU @id of @nr in @vm. All but 0 wait for a start-up IPI. Returns 0, or -1
+ * after a message.
+ */
+int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, unsigned int id, unsigned int nr,
+		  const struct khv_pio *pio, struct khv_stop *stop);
 void khv_vcpu_uninit(struct khv_vcpu *vcpu);
 
 /*
- * Give the vCPU its CPUID and the registers to enter a kernel at @entry with
- * its boot parameters at KHV_GPA_BOOT_PARAMS (cpuid.c, entry.c). Each returns 0,
- * or -1 after a message.
+ * Give the vCPU its CPUID (cpuid.c), what firmware leaves in every processor, and the
+ * first one the registers to enter a kernel at @entry with its boot parameters at
+ * KHV_GPA_BOOT_PARAMS (entry.c). Each returns 0, or -1 after a message.
  */
 int khv_vcpu_set_cpuid(struct khv_vcpu *vcpu);
+int khv_vcpu_set_firmware(struct khv_vcpu *vcpu);
 int khv_vcpu_set_entry(struct khv_vcpu *vcpu, uint64_t entry);
+/* Another than the first: at @vector, as the multiprocessor wakeup mailbox demands. */
+int khv_vcpu_set_wakeup(struct khv_vcpu *vcpu, uint64_t vector);
+
+/* Wait until the guest wakes this vCPU by the mailbox (wakeup.c); false: the machine ends. */
+bool khv_vcpu_wait_mailbox(struct khv_vcpu *vcpu);
 
 /*
  * Run until somebody requests a stop, which may be this vCPU itself. In the

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../uapi/khv.h"
 #include "khv.h"
 #include "machine/vm.h"
 
@@ -146,6 +147,11 @@ void khv_vm_uninit(struct khv_vm *vm)
 	close(vm->fd);
 	khv_ram_uninit(&vm->ram);
 	close(vm->dev);
+}
+
+bool khv_vm_has_real_mode(const struct khv_vm *vm)
+{
+	return ioctl(vm->dev, KVM_CHECK_EXTENSION, KHV_CAP_NO_REAL_MODE) <= 0;
 }
 
 void khv_vm_irq(struct khv_vm *vm, unsigned int gsi, bool level)

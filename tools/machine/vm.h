@@ -32,6 +32,9 @@ int khv_accel_open(const char *accel);
 int khv_vm_init(struct khv_vm *vm, const char *accel, uint64_t mem);
 void khv_vm_uninit(struct khv_vm *vm);
 
+/* False where the processor cannot execute a guest's real mode. */
+bool khv_vm_has_real_mode(const struct khv_vm *vm);
+
 /* Drive interrupt line @gsi. Any thread. */
 void khv_vm_irq(struct khv_vm *vm, unsigned int gsi, bool level);
 

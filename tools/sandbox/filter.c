@@ -49,6 +49,8 @@ static const struct {
 	{ SCMP_SYS(exit_group), ALL },
 	/* The console, and the devices' timers. */
 	{ SCMP_SYS(poll), ALL }, { SCMP_SYS(ppoll), ALL },
+	/* A vCPU that waits for the mailbox. */
+	{ SCMP_SYS(clock_nanosleep), L | CPU },
 	/* The machine is taken down by the thread that made it. */
 	{ SCMP_SYS(close), L | IO },
 	/* Threads, and what they enter. */
@@ -81,8 +83,9 @@ static const struct {
 	{ FD_VCPU, KVM_RUN, L | CPU },
 	{ FD_VM, KVM_IRQ_LINE, ALL },
 	{ FD_VCPU, KVM_GET_REGS, L | CPU }, { FD_VCPU, KVM_GET_SREGS, L | CPU },
-	{ FD_VCPU, KVM_SET_REGS, L }, { FD_VCPU, KVM_SET_SREGS, L }, { FD_VCPU, KVM_SET_FPU, L },
-	{ FD_VCPU, KVM_SET_MSRS, L },
+	/* The first vCPU's state, and its own where a thread waits for the mailbox. */
+	{ FD_VCPU, KVM_SET_REGS, L | CPU }, { FD_VCPU, KVM_SET_SREGS, L | CPU },
+	{ FD_VCPU, KVM_SET_FPU, L | CPU }, { FD_VCPU, KVM_SET_MP_STATE, L | CPU },
 	{ FD_STDIN, TCGETS, L | IO }, { FD_STDIN, TCSETS, L | IO },
 	{ FD_STDIN, TCGETS2, L | IO }, { FD_STDIN, TCSETS2, L | IO },
 	/* A fatal signal in the vCPU's thread restores the terminal there. */
@@ -194,6 +197,17 @@ static int add_special(scmp_filter_ctx ctx, bool loader)
 	return err;
 }
 
+/* @fd: or -1 for any. */
+static int add_ioctl(scmp_filter_ctx ctx, int fd, unsigned int request)
+{
+	struct scmp_arg_cmp nr = SCMP_A1(SCMP_CMP_EQ, request);
+
+	if (fd < 0)
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, nr);
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 2,
+				SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)fd), nr);
+}
+
 static int add_rules(scmp_filter_ctx ctx, unsigned int who, const struct khv_sandbox *fds)
 {
 	int err = 0;
@@ -208,10 +222,7 @@ static int add_rules(scmp_filter_ctx ctx, unsigned int who, const struct khv_san
 							  (uint32_t)number(on_fd[i].fd, fds)));
 	for (size_t i = 0; !err && i < ARRAY_SIZE(ioctls); i++)
 		if (ioctls[i].who & who)
-			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 2,
-					       SCMP_A0_32(SCMP_CMP_EQ,
-							  (uint32_t)number(ioctls[i].fd, fds)),
-					       SCMP_A1(SCMP_CMP_EQ, ioctls[i].request));
+			err = add_ioctl(ctx, number(ioctls[i].fd, fds), ioctls[i].request);
 	return err ? err : add_special(ctx, who & L);
 }
 

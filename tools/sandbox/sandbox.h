@@ -32,7 +32,8 @@ int khv_privileges_drop(const struct khv_user *user);
 
 /* Descriptors that the machine's threads use. */
 struct khv_sandbox {
-	int vm, vcpu;		/* of the hypervisor */
+	int vm;			/* of the hypervisor */
+	int vcpu;		/* the calling thread's own; -1 in the loader: any */
 	int signals, timer;	/* for the I/O thread to read */
 	int stop, room;		/* eventfds */
 };

@@ -8,6 +8,7 @@
 #include "boot/acpi.h"
 #include "boot/aml.h"
 #include "khv.h"
+#include "machine/vcpu.h"
 #include "tests/tap.h"
 
 static struct khv_ram ram;
@@ -41,7 +42,24 @@ static const uint8_t *table(uint64_t gpa, const char *signature)
 	return good ? p : NULL;
 }
 
-static void test_tables(void)
+static void test_madt(const uint8_t *madt, unsigned int cpus, bool mailbox)
+{
+	const uint8_t *lapic = madt + 44 + 12 + 10 + 6;
+	bool good = true;
+
+	ok(madt[44] == 1 && madt[45] == 12 && get(madt + 48, 4) == KHV_GPA_IOAPIC, "MADT: I/O APIC");
+	ok(get(madt + 4, 4) == 44 + 12 + 10 + 6 + 8 * cpus + (mailbox ? 16 : 0),
+	   "MADT: an entry for each processor");
+	for (unsigned int i = 0; i < cpus; i++, lapic += 8)
+		good = good && lapic[0] == 0 && lapic[1] == 8 && lapic[2] == i && lapic[3] == i &&
+		       get(lapic + 4, 4) == 1;
+	ok(good, "MADT: %u processors are enabled", cpus);
+	if (mailbox)
+		ok(lapic[0] == 0x10 && lapic[1] == 16 && get(lapic + 8, 8) == KHV_GPA_MAILBOX,
+		   "MADT: the mailbox");
+}
+
+static void test_tables(unsigned int cpus, bool mailbox)
 {
 	const uint8_t *rsdp = khv_ram_ptr(&ram, KHV_GPA_ACPI, 36);
 	const uint8_t *xsdt, *fadt, *madt, *dsdt;
@@ -49,7 +67,7 @@ static void test_tables(void)
 		0x47, 0x01, 0xf8, 0x03, 0xf8, 0x03, 0x01, 0x08, 0x22, 0x10, 0x00,
 	};
 
-	ok(!khv_acpi_write(&ram), "tables are written");
+	ok(!khv_acpi_write(&ram, cpus, mailbox), "tables are written");
 	ok(!memcmp(rsdp, "RSD PTR ", 8) && rsdp[15] == 2 && sums_to_zero(rsdp, 20) &&
 	   sums_to_zero(rsdp, 36), "RSDP with both checksums");
 	xsdt = table(get(rsdp + 24, 8), "XSDT");
@@ -73,9 +91,8 @@ static void test_tables(void)
 	ok(dsdt && memmem(dsdt, get(dsdt + 4, 4), com1, sizeof(com1)),
 	   "DSDT: COM1 at 0x3f8 with IRQ 4");
 
-	ok(get(madt + 36, 4) == KHV_GPA_LAPIC && madt[44] == 0 && madt[45] == 8 && madt[52] == 1 &&
-	   get(madt + 56, 4) == KHV_GPA_IOAPIC, "MADT: local and I/O APIC");
-	ok(44 + 8 + 12 + 10 + 6 == get(madt + 4, 4), "MADT: five entries");
+	ok(get(madt + 36, 4) == KHV_GPA_LAPIC, "MADT: local APIC");
+	test_madt(madt, cpus, mailbox);
 }
 
 static void test_aml(void)
@@ -133,7 +150,9 @@ int main(void)
 {
 	if (khv_ram_init(&ram, 16 * KHV_MIB))
 		return 1;
-	test_tables();
+	test_tables(1, false);
+	test_tables(2, false);
+	test_tables(KHV_CPUS_MAX, true);
 	test_aml();
 	test_aml_overflow();
 	khv_ram_uninit(&ram);

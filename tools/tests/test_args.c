@@ -64,20 +64,24 @@ static void test_accepted(void)
 	bool help;
 
 	ok(!PARSE("--kernel", "k") && !strcmp(config.kernel, "k") && !config.initrd &&
-	   config.mem == 512 * KHV_MIB && !strcmp(config.accel, "/dev/khv") &&
+	   config.mem == 512 * KHV_MIB && config.cpus == 1 && !strcmp(config.accel, "/dev/khv") &&
 	   !strcmp(config.cmdline, "console=ttyS0") && !help, "defaults");
 	ok(!PARSE("--kernel=k", "--mem=1G", "--initrd=i", "--append=a b", "--accel=/dev/kvm",
-		  "--cpus=1") &&
-	   config.mem == KHV_GIB && !strcmp(config.initrd, "i") &&
+		  "--cpus=2") &&
+	   config.cpus == 2 && config.mem == KHV_GIB && !strcmp(config.initrd, "i") &&
 	   !strcmp(config.cmdline, "a b") && !strcmp(config.accel, "/dev/kvm"), "all options");
 	ok(!PARSE("--help") && help, "--help needs no kernel");
 	ok(!PARSE("-h") && help, "-h");
+	ok(!PARSE("--kernel", "k", "--cpus", "64") && config.cpus == 64, "most processors");
 	ok(!PARSE("--kernel", "k", "--mem", "16M"), "smallest memory");
 	ok(!PARSE("--kernel", "k", "--mem", "1T"), "largest memory");
 }
 
 static void test_refused(void)
 {
+	static const char *const cpus[] = {
+		"0", "65", "-1", "+1", " 1", "2x", "", "two", "18446744073709551617",
+	};
 	struct khv_pc_config config;
 	bool help;
 
@@ -94,8 +98,9 @@ static void test_refused(void)
 	ok(PARSE("--kernel", "k", "--mem", "1025G") == KHV_USAGE, "too much memory");
 	ok(PARSE("--kernel", "k", "--mem", "20481K") == KHV_USAGE && tap_error_has("multiple"),
 	   "memory that is no multiple of a page");
-	ok(PARSE("--kernel", "k", "--cpus", "2") == KHV_USAGE && tap_error_has("1 processor"),
-	   "two processors");
+	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++)
+		ok(PARSE("--kernel", "k", "--cpus", cpus[i]) == KHV_USAGE &&
+		   tap_error_has("from 1 to 64 processors"), "--cpus '%s'", cpus[i]);
 }
 
 int main(void)

@@ -54,11 +54,13 @@ static char message[1024];
  */
 static int in_sandbox(enum khv_sandbox_thread thread, void (*call)(void))
 {
+	struct khv_sandbox loader = fds;
 	int err[2], status;
 	size_t len = 0;
 	ssize_t n;
 	pid_t pid;
 
+	loader.vcpu = -1;
 	if (pipe(err))
 		return -1;
 	fflush(stdout);
@@ -67,7 +69,7 @@ static int in_sandbox(enum khv_sandbox_thread thread, void (*call)(void))
 		dup2(err[1], STDERR_FILENO);
 		close(err[0]);
 		close(err[1]);
-		if (khv_privileges_drop(NULL) || khv_sandbox_enter(KHV_SANDBOX_LOADER, &fds) ||
+		if (khv_privileges_drop(NULL) || khv_sandbox_enter(KHV_SANDBOX_LOADER, &loader) ||
 		    (thread != KHV_SANDBOX_LOADER && khv_sandbox_enter(thread, &fds)))
 			_exit(1);
 		call();
@@ -158,8 +160,10 @@ static const struct refusal {
 	CASE(set_msrs), CASE(type_keys), CASE(run_other), CASE(long_request),
 };
 
-/* The loader makes threads, enters filters and sets registers. */
-static const char *const loader_may[] = { "clone", "clone3", "sigaction", "seccomp", "set_msrs" };
+/* The loader makes threads, enters filters and sets registers; which vCPU's is not said. */
+static const char *const loader_may[] = {
+	"clone", "clone3", "sigaction", "seccomp", "run_other",
+};
 
 static bool may(enum khv_sandbox_thread thread, const char *name)
 {

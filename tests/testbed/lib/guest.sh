@@ -42,4 +42,5 @@ guest_initrd_build()
 GUEST_HELLO='echo
 echo "Hello from the guest:"
 uname -a
+echo "Processors: $(nproc)"
 grep MemTotal /proc/meminfo'
