@@ -128,6 +128,9 @@ static void step(struct khv_vcpu *vcpu)
 	/* A guest that is being stepped has that exit anyway. */
 	if (khv_rflags(vcpu) & X86_EFLAGS_TF)
 		return;
+	/* Its trap must not be seen in DR6. */
+	if (svm->drs_open)
+		khv_svm_close_drs(vcpu);
 	svm->stepping = true;
 	svm->step_rip = khv_rip(vcpu);
 	svm->step_iret = svm->step_rip == svm->iret_rip;

@@ -103,8 +103,11 @@ int khv_svm_exit_fast(struct khv_vcpu *vcpu)
 		khv_debug_report(vcpu, X86_TRAP_BP, 0);
 		return RESUME_GUEST;
 	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
-		/* Not while a debugger uses them, or wants to see each instruction. */
-		if (unlikely(vcpu->debug.control))
+		/*
+		 * Not while a debugger uses them, or wants to see each instruction, nor where a
+		 * step of khv's own would set DR6.BS in the guest's.
+		 */
+		if (unlikely(vcpu->debug.control || svm->stepping))
 			return EXIT_SLOW;
 		khv_svm_open_drs(vcpu);
 		return RESUME_GUEST;

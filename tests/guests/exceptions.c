@@ -164,6 +164,80 @@ static void test_hardware_breakpoint(void)
 	guest_test(0, guest_breakpoint);
 }
 
+/*
+ * An NMI that waits for the end of an interrupt shadow: a hypervisor may have to step
+ * over the instruction in it, and here that one reads DR6, where its step must not show.
+ */
+extern const uint8_t in_shadow[];
+static volatile uint64_t shadow_dr6[2], nmi_dr6;
+
+asm(".globl in_shadow\n"
+    "in_shadow:\n\t"
+    "movq %dr6, %rax\n\t"
+    "movq %rax, shadow_dr6(%rip)\n\t"
+    "movq %dr6, %rax\n\t"
+    "movq %rax, shadow_dr6 + 8(%rip)\n\t"
+    "ret");
+
+static void read_dr6(struct guest_frame *frame)
+{
+	uint64_t dr6;
+
+	asm volatile("movq %%dr6, %0" : "=r"(dr6));
+	nmi_dr6 = dr6;
+}
+
+static void guest_shadow(void)
+{
+	uint64_t dr6;
+
+	guest_handlers[2] = read_dr6;
+	for (dr6 = 0xffff0ff0; dr6 <= 0xffff4ff0; dr6 += DR6_BS) {
+		guest_traps[2] = 0;
+		asm volatile("movq %0, %%dr6" : : "r"(dr6));
+		guest_sync(1);			/* the test has it go by in_shadow */
+		GUEST_EQ(shadow_dr6[0], dr6);
+		GUEST_EQ(shadow_dr6[1], dr6);
+		GUEST_EQ(guest_traps[2], 1);
+		GUEST_EQ(guest_traps[1], 0);
+		GUEST_EQ(nmi_dr6, dr6);
+	}
+}
+
+/* Calls @function at @vcpu's next instruction, in the shadow of MOV SS and with an NMI due. */
+static void call_in_shadow(struct vcpu *vcpu, const uint8_t *function)
+{
+	struct kvm_vcpu_events events = {
+		.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
+		.nmi.pending = 1, .interrupt.shadow = KVM_X86_SHADOW_INT_MOV_SS,
+	};
+	struct kvm_regs regs;
+
+	/* Finish the instruction that made the exit. */
+	vcpu->run->immediate_exit = 1;
+	try_run(vcpu);
+	vcpu->run->immediate_exit = 0;
+	vcpu_get_regs(vcpu, &regs);
+	regs.rsp -= 8;
+	memcpy((uint8_t *)vcpu->vm->ram + regs.rsp, &regs.rip, 8);
+	regs.rip = (uintptr_t)function;
+	vcpu_set_regs(vcpu, &regs);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events), 0);
+}
+
+static void test_nmi_after_shadow(void)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, 0), 0);
+	int i;
+
+	guest_start(vcpu, guest_shadow);
+	for (i = 0; i < 2; i++) {
+		guest_run_sync(vcpu, 1);
+		call_in_shadow(vcpu, in_shadow);
+	}
+	guest_run_done(vcpu);
+}
+
 static void end_double_fault(struct guest_frame *frame)
 {
 	GUEST_EQ(frame->error, 0);
@@ -217,6 +291,7 @@ static const struct ksft_test tests[] = {
 	{ "single_step", test_single_step },
 	{ "single_step_over_exits", test_single_step_exits },
 	{ "hardware_breakpoint", test_hardware_breakpoint },
+	{ "nmi_after_shadow", test_nmi_after_shadow },
 	{ "double_fault", test_double_fault },
 	{ "triple_fault", test_triple_fault },
 };
