@@ -204,6 +204,9 @@ void khv_svm_set_segment(struct khv_vcpu *vcpu, enum khv_seg seg, const struct k
 		    (var->g & 1) << 11;
 	if (seg == KHV_SEG_SS)
 		svm->vmcb->cpl = var->dpl & 3;
+	/* That it is busy goes without saying: QEMU ends itself at one that says so. */
+	if (seg == KHV_SEG_TR)
+		s->attrib &= ~2;
 	svm_dirty(svm, KHV_CLEAN_SEG);
 }
 
@@ -262,6 +265,12 @@ static void update_crs(struct khv_vcpu *vcpu)
 
 	if (!khv_caps.nested_paging)
 		shadow_crs(guest_cr0, &cr0, &cr4, &efer);
+	/*
+	 * LME does nothing before PAE. In QEMU a VM exit that finds it alone does not turn
+	 * the host's paging on again.
+	 */
+	if (!(cr4 & X86_CR4_PAE) && !(efer & EFER_LMA))
+		efer &= ~(u64)EFER_LME;
 	vmcb->cr0 = cr0;
 	vmcb->cr4 = cr4;
 	vmcb->efer = efer;
