@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Short runs, on the host $CPU, of the programs that run random instructions: what
-# the emulator makes of them, and what becomes of random bytes in user mode.
+# the emulator makes of them, and what becomes of random bytes and random states.
 
-# Random states (guest-fuzz --mode state) are for hand, on hosts that stand it: in QEMU
-# they end the emulator itself sooner or later, in Bochs a guest that spins with
-# interrupts off lets the host have none.
 case $CPU in
 intel*)	DIFF="--count 200 --seconds 60" BYTES="--count 300 --seconds 60" ;;
 *)	DIFF="--count 5000 --seconds 20" BYTES="--count 5000 --seconds 20" ;;
@@ -21,10 +18,11 @@ esac
 	}
 	run emulator emul-diff '"$DIFF"'
 	run user guest-fuzz --mode user '"$BYTES"'
-	run mutate guest-fuzz --mode mutate '"$BYTES" >"$WORK/out"
+	run mutate guest-fuzz --mode mutate '"$BYTES"'
+	run state guest-fuzz --mode state '"$BYTES" >"$WORK/out"
 status=$?
 cat "$WORK/out"
-for name in emulator user mutate; do
+for name in emulator user mutate state; do
 	result=$(awk -v n="$name" '$1 == "@@" && $2 == n { print $3 }' "$WORK/out")
 	case $result in
 	0)	pass "$name" ;;

@@ -260,6 +260,17 @@ static void mutate(struct rng *rng, struct kvm_sregs *s, struct kvm_regs *r)
 	}
 }
 
+/* QEMU ends itself where an interrupt wants another stack and TR is no TSS that is present. */
+static void keep_tss(struct kvm_segment *tr)
+{
+	if (!host_is_tcg())
+		return;
+	tr->type = (tr->type & 10) | 1;
+	tr->s = 0;
+	tr->present = 1;
+	tr->unusable = 0;
+}
+
 static void random_events(struct rng *rng, struct kvm_vcpu_events *e)
 {
 	const uint32_t with_error = 1 << 8 | 0x7c00 | 1 << 17;
@@ -319,13 +330,15 @@ static void answer(struct rng *rng, struct kvm_run *run)
 static void run_state(struct rng *rng, bool possible)
 {
 	struct kvm_run *run = machine.vcpu->run;
+	/* Its own stream: what states follow does not depend on how many exits there are. */
+	struct rng answers = { .state = rnd(rng) };
 	unsigned int exits;
 
 	for (exits = 0; exits < MAX_EXITS && fuzz_run(machine.vcpu); exits++) {
 		switch (run->exit_reason) {
 		case KVM_EXIT_MMIO:
 		case KVM_EXIT_IO:
-			answer(rng, run);
+			answer(&answers, run);
 			break;
 		case KVM_EXIT_HLT:
 		case KVM_EXIT_SHUTDOWN:
@@ -377,6 +390,7 @@ void fuzz_state(struct rng *rng)
 	make_mode(rng, below(rng, MODES), &sregs, &regs);
 	while (mutations--)
 		mutate(rng, &sregs, &regs);
+	keep_tss(&sregs.tr);
 	if (options.step || one_in(rng, 8))
 		regs.rflags |= X86_EFLAGS_TF;
 	random_msrs(rng);
