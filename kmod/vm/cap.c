@@ -152,6 +152,7 @@ static const struct {
 	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
 	{ KVM_CAP_SPLIT_IRQCHIP, 1 },
 	{ KVM_CAP_X2APIC_API, X2APIC_FLAGS },
+	{ KVM_CAP_MCE, KHV_MCE_BANKS },
 	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
 };
 

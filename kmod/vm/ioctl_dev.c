@@ -218,6 +218,12 @@ static int get_feature_msrs(struct khv_ioctl_arg *arg)
 	return khv_msr_io(arg->data, arg->user, true, read_feature_msr, NULL);
 }
 
+static int get_mce_cap_supported(struct khv_ioctl_arg *arg)
+{
+	*(u64 *)arg->data = khv_mce_supported();
+	return 0;
+}
+
 static const struct khv_ioctl dev_ioctls[] = {
 	{ KVM_GET_API_VERSION, .dev = get_api_version },
 	{ KVM_CREATE_VM, .dev = create_vm },
@@ -228,6 +234,7 @@ static const struct khv_ioctl dev_ioctls[] = {
 	{ KVM_GET_EMULATED_CPUID, .dev = get_emulated_cpuid },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST, KHV_IOC_RAW, .dev = get_msr_feature_index_list },
 	{ KVM_GET_MSRS, .dev = get_feature_msrs },
+	{ KVM_X86_GET_MCE_CAP_SUPPORTED, .dev = get_mce_cap_supported },
 };
 
 static_assert(ARRAY_SIZE(dev_ioctls) == KHV_LIST_LENGTH(KHV_DEVICE_IOCTLS));

@@ -376,6 +376,24 @@ static int get_stats_fd(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	return khv_vcpu_stats_fd(vcpu);
 }
 
+static int setup_mce(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	return khv_mce_setup(vcpu, *(u64 *)arg->data);
+}
+
+static int set_mce(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	return khv_mce_inject(vcpu, arg->data);
+}
+
+/* No page to share the task priority in is what QEMU asks for at each reset. */
+static int set_vapic_addr(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
+{
+	const struct kvm_vapic_addr *va = arg->data;
+
+	return vcpu->lapic && !va->vapic_addr ? 0 : -EINVAL;
+}
+
 static const struct khv_ioctl vcpu_ioctls[] = {
 	{ KVM_GET_REGS, .vcpu = get_regs },
 	{ KVM_SET_REGS, .vcpu = set_regs },
@@ -415,6 +433,9 @@ static const struct khv_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_XCRS, .vcpu = set_xcrs },
 	{ KVM_GET_XSAVE2, KHV_IOC_RAW, .vcpu = get_xsave2 },
 	{ KVM_GET_STATS_FD, .vcpu = get_stats_fd },
+	{ KVM_SET_VAPIC_ADDR, .vcpu = set_vapic_addr },
+	{ KVM_X86_SETUP_MCE, .vcpu = setup_mce },
+	{ KVM_X86_SET_MCE, .vcpu = set_mce },
 };
 
 /* KVM_RUN is not in the table. */

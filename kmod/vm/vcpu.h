@@ -22,6 +22,7 @@
 #include "x86/event.h"
 #include "x86/cpuid.h"
 #include "x86/debug.h"
+#include "x86/mce.h"
 #include "x86/msr.h"
 #include "x86/pvclock.h"
 #include "x86/regs.h"
@@ -94,6 +95,7 @@ struct khv_vcpu {
 	struct khv_debug debug;		/* x86/debug.h */
 	struct khv_cpuid cpuid;		/* x86/cpuid.h */
 	struct khv_msrs msrs;		/* x86/msr.h */
+	struct khv_mce mce;		/* x86/mce.h */
 	struct khv_xstate xstate;	/* x86/xstate.h */
 	struct khv_pvclock pvclock;	/* x86/pvclock.h */
 	struct khv_steal steal;		/* x86/steal.h */

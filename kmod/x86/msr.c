@@ -396,6 +396,16 @@ static int wr_mcg_status(struct khv_vcpu *vcpu, const struct msr_def *def, u64 d
 	return 0;
 }
 
+static int rd_mcg_ctl(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data, bool host)
+{
+	return khv_mce_read(vcpu, def->index, data, host);
+}
+
+static int wr_mcg_ctl(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, bool host)
+{
+	return khv_mce_write(vcpu, def->index, data, host);
+}
+
 static int rd_tsc_aux(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data, bool host)
 {
 	if (!host && !khv_has(vcpu, RDTSCP) && !khv_has(vcpu, RDPID))
@@ -472,7 +482,7 @@ static const struct msr_def msr_table[] = {
 	{ MSR_IA32_SYSENTER_EIP, SAVED, 0, 0, NULL, rd_hw, wr_hw_address },
 	{ MSR_IA32_MCG_CAP, 0, FIELD(mcg_cap), 0, NULL, rd_field, wr_none },
 	{ MSR_IA32_MCG_STATUS, SAVED, FIELD(mcg_status), 0, NULL, rd_field, wr_mcg_status },
-	{ MSR_IA32_MCG_CTL, SAVED, 0, 0, NULL, rd_none, wr_none },
+	{ MSR_IA32_MCG_CTL, SAVED, 0, 0, NULL, rd_mcg_ctl, wr_mcg_ctl },
 	{ MSR_P6_EVNTSEL0, 0, 0, 0, is_intel, rd_const, wr_ignore },
 	{ MSR_P6_EVNTSEL1, 0, 0, 0, is_intel, rd_const, wr_ignore },
 	{ MSR_IA32_PERF_STATUS, 0, 0, 1000 | 4ULL << 40, is_intel, rd_const, wr_none },
@@ -566,6 +576,8 @@ int khv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host)
 		return def->read(vcpu, def, data, host);
 	ret = khv_mtrr_read(vcpu, index, data);
 	if (ret == -ENOENT)
+		ret = khv_mce_read(vcpu, index, data, host);
+	if (ret == -ENOENT)
 		ret = khv_hw->get_msr(vcpu, index, data);
 	return ret == -ENOENT ? unknown_msr(vcpu, "read", index) : ret;
 }
@@ -585,6 +597,8 @@ int khv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 	if (def)
 		return def->write(vcpu, def, data, host);
 	ret = khv_mtrr_write(vcpu, index, data);
+	if (ret == -ENOENT)
+		ret = khv_mce_write(vcpu, index, data, host);
 	/* What the hardware takes for a row of the table must not get by where that has none. */
 	if (ret == -ENOENT)
 		ret = khv_hw->get_msr(vcpu, index, &old) ?: khv_hw->set_msr(vcpu, index, data);
@@ -668,6 +682,7 @@ void khv_msrs_reset(struct khv_vcpu *vcpu, bool init)
 	if (init)
 		return;
 	memset(msrs, 0, sizeof(*msrs));
+	khv_mce_reset(vcpu);
 	msrs->pat = PAT_RESET;
 	msrs->misc_enable = MISC_ENABLE_RESET;
 	msrs->microcode = UCODE_REV_RESET;

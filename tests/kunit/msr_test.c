@@ -4,8 +4,14 @@
  * and PAT values.
  */
 #include "x86_fake.h"
+#include "x86/mce.c"
 #include "x86/msr.c"
 #include "x86/mtrr.c"
+
+void khv_queue_exception(struct khv_vcpu *vcpu, u8 vector)
+{
+	khv_queue_exception_e(vcpu, vector, 0);
+}
 
 void khv_cpuid_refresh(struct khv_vcpu *vcpu)
 {
