@@ -51,7 +51,7 @@ static void cycle(unsigned int cpu)
 	if (load_cpus() < 2)
 		ksft_skip("this host has one CPU");
 	if (!can_go(cpu))
-		ksft_skip("CPU %u cannot go offline (CPU 0: boot with cpu0_hotplug)", cpu);
+		ksft_skip("CPU %u cannot go offline; CPU 0 could on Intel, up to 6.4, with cpu0_hotplug", cpu);
 	load_start();
 	for (i = 0; i < cycles(); i++) {
 		set_online(cpu, false);

@@ -26,7 +26,7 @@
 /* ---- in the guest ---- */
 
 static struct clock_page clock_page __aligned(64);
-static volatile uint64_t now, ticks;
+static volatile uint64_t now, ticks, last_tsc;
 
 static void tick(struct guest_frame *frame)
 {
@@ -46,10 +46,12 @@ static void guest_beat(uint64_t n)
 	(*page)++;
 	cpuid(0, 0, r);
 	next = rdtsc();
-	GUEST_ASSERT(next > tsc);
+	if (tsc <= last_tsc || next <= tsc)
+		guest_fail(__FILE__, __LINE__, "the TSC went backwards", last_tsc, tsc);
+	last_tsc = next;
 	next = clock_read(&clock_page);
-	if (next < time)
-		guest_fail(__FILE__, __LINE__, "the clock went backwards", time, next);
+	if (time < now || next < time)
+		guest_fail(__FILE__, __LINE__, "the clock went backwards", now, next);
 	now = next;
 }
 
