@@ -136,6 +136,9 @@ static bool events_fit(const struct kvm_vcpu_events *e, uint64_t rflags)
 	if (e->exception.injected &&
 	    e->exception.has_error_code != (with_error >> e->exception.nr & 1))
 		return false;
+	/* An interrupt that is on its way was let in by IF. */
+	if (e->interrupt.injected && !(rflags & X86_EFLAGS_IF))
+		return false;
 	return !e->interrupt.shadow || ((rflags & X86_EFLAGS_IF) && !e->exception.injected);
 }
 
