@@ -112,7 +112,7 @@ static void arm_pm_timer(void)
 
 	while (rehearse("platform", "freeze") > PM_TIMER_MS / 2) {
 		if (++try == TRIES)
-			ksft_skip("this machine is too busy: the event would come before the sleep");
+			ksft_skip("busy machine: the event would come before the sleep");
 	}
 	start = timer_half();
 	while (timer_half() == start)
