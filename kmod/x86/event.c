@@ -185,13 +185,18 @@ static bool client_has_pic(const struct khv_vcpu *vcpu)
 	return !vcpu->lapic || unlikely(vcpu->vm->irq.split);
 }
 
+/* Would the processor take one from the client's PIC, as far as its local APIC goes? */
+static bool accepts_extint(struct khv_vcpu *vcpu)
+{
+	return !vcpu->lapic || khv_lapic_accepts_extint(vcpu);
+}
+
 /* One that needs no local APIC's priorities: from the PIC, or KVM_INTERRUPT. */
 static bool extint_pending(struct khv_vcpu *vcpu)
 {
 	if (!client_has_pic(vcpu))
 		return khv_pic_pending(vcpu->vm) && khv_lapic_accepts_pic(vcpu);
-	return vcpu->events.ext_vector >= 0 &&
-	       (!vcpu->lapic || khv_lapic_accepts_extint(vcpu));
+	return vcpu->events.ext_vector >= 0 && accepts_extint(vcpu);
 }
 
 /* The interrupt to deliver now, or -1. */
@@ -245,7 +250,9 @@ static void inject_asynchronous(struct khv_vcpu *vcpu)
 
 bool khv_wants_interrupt_window(struct khv_vcpu *vcpu)
 {
-	return client_has_pic(vcpu) && READ_ONCE(vcpu->run->request_interrupt_window);
+	/* A window that its APIC keeps shut would open for nothing, at once and again. */
+	return client_has_pic(vcpu) && READ_ONCE(vcpu->run->request_interrupt_window) &&
+	       accepts_extint(vcpu);
 }
 
 bool khv_ready_for_interrupt(struct khv_vcpu *vcpu)
@@ -254,7 +261,7 @@ bool khv_ready_for_interrupt(struct khv_vcpu *vcpu)
 
 	return ev->ext_vector < 0 && ev->active.kind == KHV_EVENT_NONE &&
 	       ev->exception.kind == KHV_EVENT_NONE && khv_interrupt_allowed(vcpu) &&
-	       (!vcpu->lapic || khv_lapic_accepts_extint(vcpu));
+	       accepts_extint(vcpu);
 }
 
 void khv_events_inject(struct khv_vcpu *vcpu)

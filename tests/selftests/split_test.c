@@ -272,7 +272,10 @@ static void test_extint(void)
 	EXPECT_EQ(try_ioctl(vcpu->fd, KVM_INTERRUPT, &bad), -EINVAL);
 	EXPECT_EQ(try_ioctl(vcpu->fd, KVM_INTERRUPT, &first), 0);
 	EXPECT_EQ(try_ioctl(vcpu->fd, KVM_INTERRUPT, &second), -EEXIST);
+	/* What the APIC keeps shut is no window, and no reason not to go on. */
+	vcpu->run->request_interrupt_window = 1;
 	guest_run_sync(vcpu, 2);
+	vcpu->run->request_interrupt_window = 0;
 	/* KVM does not notice that LINT0 was opened until it has to look for other reasons. */
 	vcpu_get_regs(vcpu, &regs);
 	vcpu_set_regs(vcpu, &regs);
