@@ -97,12 +97,22 @@ struct name {
 	char text[NAME_SIZE];
 };
 
+/* struct kvm_stats_desc with room for its name. */
 struct desc {
-	struct kvm_stats_desc desc;
+	u32 flags;
+	s16 exponent;
+	u16 size;
+	u32 offset;
+	u32 bucket_size;
 	struct name name;
 };
 
-static_assert(sizeof(struct desc) == sizeof(struct kvm_stats_desc) + NAME_SIZE);
+static_assert(offsetof(struct desc, flags) == offsetof(struct kvm_stats_desc, flags));
+static_assert(offsetof(struct desc, exponent) == offsetof(struct kvm_stats_desc, exponent));
+static_assert(offsetof(struct desc, size) == offsetof(struct kvm_stats_desc, size));
+static_assert(offsetof(struct desc, offset) == offsetof(struct kvm_stats_desc, offset));
+static_assert(offsetof(struct desc, bucket_size) == offsetof(struct kvm_stats_desc, bucket_size));
+static_assert(offsetof(struct desc, name) == sizeof(struct kvm_stats_desc));
 
 /* What a descriptor of KVM_GET_STATS_FD shows but its numbers: header, id, descriptors. */
 struct stats_file {
@@ -131,7 +141,7 @@ static void fill(struct stats_file *s, const struct counter *stats)
 		.data_offset = struct_size(s, desc, s->count) - FILE_START,
 	};
 	for (i = 0; i < s->count; i++) {
-		s->desc[i].desc = (struct kvm_stats_desc) {
+		s->desc[i] = (struct desc) {
 			.flags = stats[i].type | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10,
 			.size = 1,
 			.offset = i * sizeof(u64),

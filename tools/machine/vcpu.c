@@ -22,7 +22,8 @@ int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, unsigned int id, uns
 		return khv_fail("create", "a vCPU", NULL,
 				"KVM_GET_VCPU_MMAP_SIZE returned %d", size);
 	*vcpu = (struct khv_vcpu){
-		.vm = vm, .id = id, .nr = nr, .mailbox = id && !khv_vm_has_real_mode(vm), .run_size = (size_t)size, .pio = pio, .stop = stop,
+		.vm = vm, .id = id, .nr = nr, .mailbox = id && !khv_vm_has_real_mode(vm),
+		.run_size = (size_t)size, .pio = pio, .stop = stop,
 	};
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
 	if (vcpu->fd < 0)

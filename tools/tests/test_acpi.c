@@ -47,7 +47,8 @@ static void test_madt(const uint8_t *madt, unsigned int cpus, bool mailbox)
 	const uint8_t *lapic = madt + 44 + 12 + 10 + 6;
 	bool good = true;
 
-	ok(madt[44] == 1 && madt[45] == 12 && get(madt + 48, 4) == KHV_GPA_IOAPIC, "MADT: I/O APIC");
+	ok(madt[44] == 1 && madt[45] == 12 && get(madt + 48, 4) == KHV_GPA_IOAPIC,
+	   "MADT: I/O APIC");
 	ok(get(madt + 4, 4) == 44 + 12 + 10 + 6 + 8 * cpus + (mailbox ? 16 : 0),
 	   "MADT: an entry for each processor");
 	for (unsigned int i = 0; i < cpus; i++, lapic += 8)

@@ -217,13 +217,13 @@ static void common_work(void)
 	struct itimerspec when = { .it_value.tv_sec = 1000 };
 	struct kvm_irq_level irq = { 0 };
 	struct timespec now;
-	char *big = malloc(4 << 20);
+	char *big = malloc(4 << 20), *bigger;
 
-	need(big);
+	need(big != NULL);
 	memset(big, 1, 4 << 20);
-	big = realloc(big, 16 << 20);
-	need(big);
-	free(big);
+	bigger = realloc(big, 16 << 20);
+	need(bigger != NULL);
+	free(bigger);
 	need(!clock_gettime(CLOCK_REALTIME, &now));
 	need(!timerfd_settime(fds.timer, 0, &when, NULL));
 	need(!eventfd_write(fds.stop, 1) && !eventfd_write(fds.room, 1));
