@@ -244,6 +244,11 @@ int khv_hostpage_find(struct khv_vcpu *vcpu, struct khv_hostpage *f, gfn_t gfn, 
 	if (likely(page_suffices(f)))
 		return 0;
 	r = bring_in(vm, f, next);
+	if (r == -EHWPOISON) {
+		/* As on KVM: a signal tells the client, which may tell its guest by KVM_X86_SET_MCE. */
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
+		return -EAGAIN;
+	}
 	if (r)
 		return r;
 	read_seq(&vm->mmu, f);

@@ -8,6 +8,7 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -343,6 +344,39 @@ static void test_device_memory(void)
 	}
 }
 
+static volatile int bus_code;
+static void *volatile bus_address;
+
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+	bus_code = info->si_code;
+	bus_address = info->si_addr;
+}
+
+/* A page of memory has gone bad: the client is told by a signal, as on KVM, and may go on. */
+static void test_broken_page(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
+	uint64_t *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT(p != MAP_FAILED);
+	start_with(p, SIZE);
+	give(WRITE, 0, 8, 5, true);
+	guest_run_sync(vcpu, 1);
+	sigaction(SIGBUS, &sa, NULL);
+	if (madvise(host_word(3), PAGE_SIZE, MADV_HWPOISON))
+		ksft_skip("pages cannot be broken here: %s", strerror(errno));
+	give(READ, 3, 1, 5, true);
+	ASSERT_EQ(guest_run(vcpu), GUEST_EINTR);
+	EXPECT_EQ(bus_code, BUS_MCEERR_AR);
+	EXPECT(bus_address == host_word(3));
+	/* A new page in its place, and the guest reads that. */
+	ASSERT(mmap(host_word(3), PAGE_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	*host_word(3) = 5;
+	guest_run_sync(vcpu, 1);
+}
+
 /* Even pages are thrown away at any time; odd ones only ever count up. */
 #define ROUNDS	100
 
@@ -411,6 +445,7 @@ static const struct ksft_test tests[] = {
 	{ "shared_file", test_shared_file },
 	{ "user_pager", test_user_pager },
 	{ "device_memory", test_device_memory },
+	{ "broken_page", test_broken_page },
 	{ "disturbed", test_disturbed },
 };
 
