@@ -182,7 +182,7 @@ static int access_selector(struct khv_vcpu *vcpu, const struct khv_emul_insn *in
 	return khv_intercept_done(vcpu, 0);
 }
 
-/* SGDT, SIDT, LGDT, LIDT. With 16-bit operands the base has 24 bits. */
+/* SGDT, SIDT, LGDT, LIDT. With 16-bit operands the base that is loaded has 24 bits. */
 static int access_table(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn)
 {
 	unsigned int op = (insn->modrm >> 3) & 7;
@@ -196,7 +196,7 @@ static int access_table(struct khv_vcpu *vcpu, const struct khv_emul_insn *insn)
 
 	khv_hw->get_dtable(vcpu, op & 1, &dt);
 	operand.limit = dt.limit;
-	operand.base = dt.base & mask;
+	operand.base = dt.base;
 	if (!store)
 		operand.base = 0;
 	if (khv_emulate_operand(vcpu, &operand, wide ? 10 : 6, store))

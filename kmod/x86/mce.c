@@ -17,7 +17,8 @@
 
 #define CAP_SUPPORTED	(MCG_CTL_P | MCG_SER_P)
 #define CAP_ERRORS	GENMASK_ULL(23, 16)	/* MCG_EXT_CNT, which clients set as they like */
-#define LINUX_GART_BIT	BIT_ULL(10)		/* AMD kernels leave it out of "all ones" */
+/* Left out of "all ones" by Linux on AMD (GART, bit 10) and by UnixWare (bit 0), as on KVM. */
+#define CTL_OPTIONAL	(BIT_ULL(10) | BIT_ULL(0))
 
 u64 khv_mce_supported(void)
 {
@@ -138,7 +139,7 @@ int khv_mce_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 	value = bank_register(vcpu, index, &reg);
 	if (!value)
 		return -ENOENT;
-	if (reg == KHV_MC_CTL && data && !zero_or_ones(data | LINUX_GART_BIT))
+	if (reg == KHV_MC_CTL && data && !zero_or_ones(data | CTL_OPTIONAL))
 		return 1;
 	if (reg == KHV_MC_STATUS && data && !host)
 		return 1;

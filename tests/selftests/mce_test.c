@@ -108,6 +108,7 @@ static void guest_registers(void)
 	GUEST_EQ(wrmsr_try(MSR_MCG_CTL, 1), 13);
 	GUEST_EQ(wrmsr_try(MSR_MCG_CTL, 0), GUEST_NO_TRAP);
 	GUEST_EQ(wrmsr_try(MSR_MC(BANK) + CTL, 5), 13);
+	GUEST_EQ(wrmsr_try(MSR_MC(BANK) + CTL, ONES & ~0x401ULL), GUEST_NO_TRAP);
 	GUEST_EQ(wrmsr_try(MSR_MC(BANK) + CTL, ONES), GUEST_NO_TRAP);
 	GUEST_EQ(wrmsr_try(MSR_MC(BANK) + STATUS, 1), 13);
 	GUEST_EQ(wrmsr_try(MSR_MC(BANK) + ADDR, PAGE), GUEST_NO_TRAP);
