@@ -238,7 +238,7 @@ static uint32_t write_madt(struct area *area, unsigned int cpus, bool mailbox)
 		memcpy((uint8_t *)&madt + len, &wakeup, sizeof(wakeup));
 		len += sizeof(wakeup);
 	}
-	fill_header(&madt.h, "APIC", 4, len);
+	fill_header(&madt.h, "APIC", 5, len);
 	return place(area, &madt, len);
 }
 

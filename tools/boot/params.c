@@ -14,6 +14,7 @@
 #define VIDEO_NORMAL		0xffff
 #define E820_RAM		1
 #define E820_RESERVED		2
+#define E820_NVS		4
 #define SEED_SIZE		32u
 #define PAGE_MASK		(~0xfffull)
 
@@ -28,6 +29,7 @@ static void write_e820(struct boot_params *bp, const struct khv_ram *ram)
 {
 	e820_add(bp, 0, KHV_GPA_EBDA, E820_RAM);
 	e820_add(bp, KHV_GPA_EBDA, 0xa0000, E820_RESERVED);
+	e820_add(bp, KHV_GPA_AP_PAGE_TABLES, KHV_GPA_ACPI, E820_NVS);
 	e820_add(bp, KHV_GPA_ACPI, KHV_GPA_HIGH, E820_RESERVED);
 	e820_add(bp, KHV_GPA_HIGH, ram->low_size, E820_RAM);
 	if (ram->high_size)

@@ -109,8 +109,8 @@ static void fix_entry(const struct khv_vcpu *vcpu, struct kvm_cpuid_entry2 *e, b
 }
 
 /*
- * Leaves 0BH and 1FH anew, for hypervisors may list them empty. One of AMD's
- * processors has neither, as it has its own.
+ * Leaf 0BH anew, for hypervisors may list it empty, and 1FH not at all. Where neither
+ * is listed, as of AMD's older processors, there is none.
  */
 static void fix_topology(const struct khv_vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 {

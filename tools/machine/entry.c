@@ -135,8 +135,6 @@ static int enter(struct khv_vcpu *vcpu, uint64_t page_tables, uint64_t gdt,
 {
 	struct kvm_fpu fpu = { .fcw = 0x37f, .mxcsr = 0x1f80 };
 
-	write_page_tables(&vcpu->vm->ram, page_tables);
-	write_gdt(&vcpu->vm->ram, gdt);
 	if (set_sregs(vcpu, page_tables, gdt))
 		return -1;
 	if (ioctl(vcpu->fd, KVM_SET_REGS, regs))
@@ -148,10 +146,18 @@ static int enter(struct khv_vcpu *vcpu, uint64_t page_tables, uint64_t gdt,
 
 int khv_vcpu_set_entry(struct khv_vcpu *vcpu, uint64_t entry)
 {
+	write_page_tables(&vcpu->vm->ram, KHV_GPA_PAGE_TABLES);
+	write_gdt(&vcpu->vm->ram, KHV_GPA_GDT);
 	return enter(vcpu, KHV_GPA_PAGE_TABLES, KHV_GPA_GDT, &(struct kvm_regs){
 		.rip = entry, .rsi = KHV_GPA_BOOT_PARAMS, .rsp = KHV_GPA_BOOT_STACK,
 		.rflags = RFLAGS_FIXED,
 	});
+}
+
+void khv_wakeup_prepare(const struct khv_ram *ram)
+{
+	write_page_tables(ram, KHV_GPA_AP_PAGE_TABLES);
+	write_gdt(ram, KHV_GPA_AP_GDT);
 }
 
 int khv_vcpu_set_wakeup(struct khv_vcpu *vcpu, uint64_t vector)

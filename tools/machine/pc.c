@@ -97,12 +97,15 @@ static int load_guest(struct khv_pc *pc, const struct files *files, const char *
 {
 	const struct khv_blob *initrd = files->initrd.data ? &files->initrd : NULL;
 	const struct khv_ram *ram = &pc->vm.ram;
+	bool mailbox = pc->nr_vcpus > 1 && pc->vcpus[1].mailbox;
 	struct khv_kernel kernel;
 
 	if (khv_kernel_load(&files->kernel, ram, &kernel) ||
 	    khv_params_write(ram, &kernel, cmdline, initrd) ||
-	    khv_acpi_write(ram, pc->nr_vcpus, pc->nr_vcpus > 1 && pc->vcpus[1].mailbox))
+	    khv_acpi_write(ram, pc->nr_vcpus, mailbox))
 		return -1;
+	if (mailbox)
+		khv_wakeup_prepare(ram);
 	return khv_vcpu_set_entry(&pc->vcpus[0], kernel.entry);
 }
 
@@ -278,7 +281,8 @@ static void *run_vcpu(void *arg)
 	struct khv_sandbox fds = self->pc->sandbox;
 
 	fds.vcpu = self->vcpu->fd;
-	if (khv_sandbox_enter(KHV_SANDBOX_VCPU, &fds))
+	if (khv_sandbox_enter(self->vcpu->mailbox ? KHV_SANDBOX_WAITING_VCPU : KHV_SANDBOX_VCPU,
+			      &fds))
 		khv_stop_request(&self->pc->stop, KHV_STOP_FAILURE);
 	/* The guest talks to all threads: not before all are in. */
 	while (sem_wait(&self->pc->go))

@@ -47,6 +47,8 @@ void khv_vcpu_uninit(struct khv_vcpu *vcpu);
 int khv_vcpu_set_cpuid(struct khv_vcpu *vcpu);
 int khv_vcpu_set_firmware(struct khv_vcpu *vcpu);
 int khv_vcpu_set_entry(struct khv_vcpu *vcpu, uint64_t entry);
+/* Tables for all others, once: one may still be on them while the next is woken. */
+void khv_wakeup_prepare(const struct khv_ram *ram);
 /* Another than the first: at @vector, as the multiprocessor wakeup mailbox demands. */
 int khv_vcpu_set_wakeup(struct khv_vcpu *vcpu, uint64_t vector);
 

@@ -12,7 +12,9 @@
 
 #include "machine/vcpu.h"
 
-#define POLL_NS		(5 * 1000000l)
+/* How long it looks away: twice as long each time, as many are never woken. */
+#define POLL_FIRST_NS	1000000l
+#define POLL_LAST_NS	64000000l
 #define COMMAND_NONE	0
 #define COMMAND_WAKEUP	1
 
@@ -25,7 +27,7 @@ struct mailbox {
 
 bool khv_vcpu_wait_mailbox(struct khv_vcpu *vcpu)
 {
-	const struct timespec interval = { .tv_nsec = POLL_NS };
+	struct timespec interval = { .tv_nsec = POLL_FIRST_NS };
 	struct mailbox *box = khv_ram_ptr(&vcpu->vm->ram, KHV_GPA_MAILBOX, sizeof(*box));
 
 	while (khv_stop_reason(vcpu->stop) == KHV_STOP_NONE) {
@@ -42,6 +44,8 @@ bool khv_vcpu_wait_mailbox(struct khv_vcpu *vcpu)
 			return true;
 		}
 		nanosleep(&interval, NULL);
+		if (interval.tv_nsec < POLL_LAST_NS)
+			interval.tv_nsec *= 2;
 	}
 	return false;
 }

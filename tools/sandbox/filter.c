@@ -28,7 +28,8 @@
 
 #define L	(1u << KHV_SANDBOX_LOADER)
 #define IO	(1u << KHV_SANDBOX_IO)
-#define CPU	(1u << KHV_SANDBOX_VCPU)
+#define AP	(1u << KHV_SANDBOX_WAITING_VCPU)
+#define CPU	(1u << KHV_SANDBOX_VCPU | AP)
 #define ALL	(L | IO | CPU)
 
 /* Which of struct khv_sandbox's members, or a constant. */
@@ -50,7 +51,7 @@ static const struct {
 	/* The console, and the devices' timers. */
 	{ SCMP_SYS(poll), ALL }, { SCMP_SYS(ppoll), ALL },
 	/* A vCPU that waits for the mailbox. */
-	{ SCMP_SYS(clock_nanosleep), L | CPU },
+	{ SCMP_SYS(clock_nanosleep), L | AP }, { SCMP_SYS(nanosleep), L | AP },
 	/* The machine is taken down by the thread that made it. */
 	{ SCMP_SYS(close), L | IO },
 	/* Threads, and what they enter. */
@@ -84,8 +85,8 @@ static const struct {
 	{ FD_VM, KVM_IRQ_LINE, ALL },
 	{ FD_VCPU, KVM_GET_REGS, L | CPU }, { FD_VCPU, KVM_GET_SREGS, L | CPU },
 	/* The first vCPU's state, and its own where a thread waits for the mailbox. */
-	{ FD_VCPU, KVM_SET_REGS, L | CPU }, { FD_VCPU, KVM_SET_SREGS, L | CPU },
-	{ FD_VCPU, KVM_SET_FPU, L | CPU }, { FD_VCPU, KVM_SET_MP_STATE, L | CPU },
+	{ FD_VCPU, KVM_SET_REGS, L | AP }, { FD_VCPU, KVM_SET_SREGS, L | AP },
+	{ FD_VCPU, KVM_SET_FPU, L | AP }, { FD_VCPU, KVM_SET_MP_STATE, L | AP },
 	{ FD_STDIN, TCGETS, L | IO }, { FD_STDIN, TCSETS, L | IO },
 	{ FD_STDIN, TCGETS2, L | IO }, { FD_STDIN, TCSETS2, L | IO },
 	/* A fatal signal in the vCPU's thread restores the terminal there. */
@@ -96,6 +97,7 @@ static const char *const thread_names[] = {
 	[KHV_SANDBOX_LOADER] = "the loader",
 	[KHV_SANDBOX_IO] = "the I/O thread",
 	[KHV_SANDBOX_VCPU] = "the vCPU's thread",
+	[KHV_SANDBOX_WAITING_VCPU] = "the vCPU's thread",
 };
 
 static _Thread_local enum khv_sandbox_thread self;

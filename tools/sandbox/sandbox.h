@@ -42,7 +42,10 @@ struct khv_sandbox {
  * LOADER is the whole process while it loads the guest and makes its threads. It
  * allows what both of these need, for a filter can only become stricter.
  */
-enum khv_sandbox_thread { KHV_SANDBOX_LOADER, KHV_SANDBOX_IO, KHV_SANDBOX_VCPU };
+enum khv_sandbox_thread {
+	KHV_SANDBOX_LOADER, KHV_SANDBOX_IO, KHV_SANDBOX_VCPU,
+	KHV_SANDBOX_WAITING_VCPU,	/* for the mailbox of machine/wakeup.c, and then as VCPU */
+};
 
 /*
  * From now on the calling thread, and those that it creates, can make only the system

@@ -283,8 +283,10 @@ static void test_params(void)
 	ok(!khv_params_write(&ram, &kernel, "a=b", NULL), "parameters without initrd");
 	ok(bp->hdr.cmd_line_ptr == KHV_GPA_CMDLINE && !bp->hdr.ramdisk_size &&
 	   !strcmp(khv_ram_ptr(&ram, KHV_GPA_CMDLINE, 4), "a=b"), "command line is there");
-	ok(bp->e820_entries == 4 && bp->e820_table[3].addr == KHV_GPA_HIGH &&
-	   bp->e820_table[3].size == MEM - KHV_GPA_HIGH, "memory map");
+	ok(bp->e820_entries == 5 && bp->e820_table[4].addr == KHV_GPA_HIGH &&
+	   bp->e820_table[4].size == MEM - KHV_GPA_HIGH, "memory map");
+	ok(bp->e820_table[2].addr <= KHV_GPA_MAILBOX && bp->e820_table[2].type == 4 &&
+	   bp->e820_table[2].addr + bp->e820_table[2].size == KHV_GPA_ACPI, "mailbox in ACPI NVS");
 	ok(bp->hdr.type_of_loader == 0xff && bp->acpi_rsdp_addr == KHV_GPA_ACPI, "loader, ACPI");
 
 	ok(!write_params("", 5000), "initrd");
@@ -329,8 +331,8 @@ static void test_high_memory(void)
 	   !khv_ram_ptr(&big, KHV_GPA_4G + 1, ~0ull), "memory above 4 GiB");
 	ok(!khv_params_write(&big, &kernel, "", NULL), "parameters");
 	bp = khv_ram_ptr(&big, KHV_GPA_BOOT_PARAMS, sizeof(*bp));
-	ok(bp->e820_entries == 5 && bp->e820_table[4].addr == KHV_GPA_4G &&
-	   bp->e820_table[4].size == 2 * KHV_GIB, "memory map with high memory");
+	ok(bp->e820_entries == 6 && bp->e820_table[5].addr == KHV_GPA_4G &&
+	   bp->e820_table[5].size == 2 * KHV_GIB, "memory map with high memory");
 	khv_ram_uninit(&big);
 	khv_blob_free(&f);
 }
