@@ -25,6 +25,8 @@ guest_boot()
 		fail "$name" "the guest's userspace did not speak"
 	elif ! grep -aqE "^Processors: $cpus"'[[:space:]]*$' "$out"; then
 		fail "$name" "the guest did not start $cpus processors"
+	elif [ "$cpus" -gt 1 ] && ! grep -aq '^Processors called each other' "$out"; then
+		fail "$name" "no processor called another in all the load"
 	elif grep -aqE "$SPLAT" "$out"; then
 		fail "$name" "the guest's kernel complained"
 	else
