@@ -7,7 +7,14 @@ guest_boot "Debian 6.1 guest" debian-6.1 --cpu "$CPU" --timeout 1200
 
 # Their load makes them interrupt and wake each other, and flush each other's TLBs.
 GUEST_HELLO+=$'\n'$(<"$TOP/tests/checks/guest-load")
-GUEST_CPUS=2 guest_boot "small guest, 2 processors" small --cpu "$CPU" --smp 2 --timeout 1200
+case $CPU in
+intel-noept)
+	skip "small guest, 2 processors" "in Bochs it stands still under load: docs/known-gaps.md"
+	;;
+*)
+	GUEST_CPUS=2 guest_boot "small guest, 2 processors" small --cpu "$CPU" --smp 2 --timeout 1200
+	;;
+esac
 case $CPU in
 amd*)	GUEST_CPUS=4 guest_boot "Debian 6.12 guest, 4 processors" debian-6.12 --cpu "$CPU" \
 		--smp 2 --timeout 1200 ;;
