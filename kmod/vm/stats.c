@@ -112,7 +112,7 @@ static_assert(offsetof(struct desc, exponent) == offsetof(struct kvm_stats_desc,
 static_assert(offsetof(struct desc, size) == offsetof(struct kvm_stats_desc, size));
 static_assert(offsetof(struct desc, offset) == offsetof(struct kvm_stats_desc, offset));
 static_assert(offsetof(struct desc, bucket_size) == offsetof(struct kvm_stats_desc, bucket_size));
-static_assert(offsetof(struct desc, name) == sizeof(struct kvm_stats_desc));
+static_assert(offsetof(struct desc, name) == offsetof(struct kvm_stats_desc, name));
 
 /* What a descriptor of KVM_GET_STATS_FD shows but its numbers: header, id, descriptors. */
 struct stats_file {
