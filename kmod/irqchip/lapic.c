@@ -4,7 +4,8 @@
  * the way of a vector through IRR and ISR ("SDM, Advanced Programmable
  * Interrupt Controller (APIC)").
  *
- * Destinations and delivery modes are in lapic_ipi.c, the timer in lapic_timer.c.
+ * Destinations and delivery modes are in lapic_ipi.c, the timer in lapic_timer.c, and
+ * what clients save and restore in lapic_state.c.
  * khv_lapic_highest(), khv_lapic_ack() and EOI are on the path of every
  * interrupt: they look at summary words, not at 256 bits.
  */
@@ -43,24 +44,11 @@
 			 REG_BIT(APIC_LVT1) | REG_BIT(APIC_LVTERR) | REG_BIT(APIC_TMICT) |	\
 			 REG_BIT(APIC_TDCR))
 
-/*
- * "SDM, Interrupt Command Register (ICR)". Bit 12, delivery status, reads zero and is
- * ignored. Reserved bits are kept by an xAPIC, as by KVM's, and refused by an x2APIC.
- */
+/* "SDM, Interrupt Command Register (ICR)". Kept by an xAPIC, as by KVM's. */
 #define X2APIC_ICR_RESERVED	(GENMASK(31, 20) | GENMASK(17, 16) | BIT(13))
-#define ICR_WRITABLE		(~(u32)APIC_ICR_BUSY)
-#define SPIV_WRITABLE		(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED |			\
-				 APIC_SPIV_FOCUS_DISABLED)
-
-static u32 x2apic_ldr(const struct khv_lapic *apic)
-{
-	u32 id = apic->vcpu->id;
-
-	return (id >> 4) << 16 | 1u << (id & 0xf);
-}
 
 /* "SDM, Task and Processor Priorities". */
-static void update_ppr(struct khv_lapic *apic)
+void khv_lapic_update_ppr(struct khv_lapic *apic)
 {
 	u32 tpr = khv_lapic_reg(apic, APIC_TASKPRI) & APIC_TPRI_MASK;
 	u32 isr = apic->highest_isr < 0 ? 0 : apic->highest_isr & 0xf0;
@@ -113,7 +101,7 @@ void khv_lapic_ack(struct khv_vcpu *vcpu, int vector)
 	apic->isr_words |= BIT(w);
 	if (vector > apic->highest_isr)
 		apic->highest_isr = vector;
-	update_ppr(apic);
+	khv_lapic_update_ppr(apic);
 }
 
 /* Something became deliverable in the vCPU's own context: no kick needed. */
@@ -123,7 +111,7 @@ static void recheck(struct khv_lapic *apic)
 		khv_request(apic->vcpu, KHV_REQ_EVENT);
 }
 
-static void find_highest_isr(struct khv_lapic *apic)
+void khv_lapic_find_isr(struct khv_lapic *apic)
 {
 	unsigned int w;
 
@@ -170,8 +158,8 @@ static void eoi(struct khv_lapic *apic)
 	khv_lapic_put_reg(apic, APIC_ISR + w * 0x10, bits);
 	if (!bits)
 		apic->isr_words &= ~BIT(w);
-	find_highest_isr(apic);
-	update_ppr(apic);
+	khv_lapic_find_isr(apic);
+	khv_lapic_update_ppr(apic);
 	broadcast_eoi(apic, vector);
 	recheck(apic);
 }
@@ -312,7 +300,7 @@ static const u16 lvts[KHV_APIC_LVTS] = {
 	APIC_LVTT, APIC_LVTTHMR, APIC_LVTPC, APIC_LVT0, APIC_LVT1, APIC_LVTERR
 };
 
-static void put_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
+void khv_lapic_put_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
 {
 	val &= lvt_writable(apic, reg) | APIC_LVT_MASKED;
 	if (reg == APIC_LVTT) {
@@ -332,14 +320,14 @@ static void write_lvt(struct khv_lapic *apic, unsigned int reg, u32 val)
 	/* "SDM, Local APIC State After It Has Been Software Disabled": masks stay set. */
 	if (!(khv_lapic_reg(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED))
 		val |= APIC_LVT_MASKED;
-	put_lvt(apic, reg, val);
+	khv_lapic_put_lvt(apic, reg, val);
 }
 
 static void write_spiv(struct khv_lapic *apic, u32 val)
 {
 	unsigned int i;
 
-	khv_lapic_put_reg(apic, APIC_SPIV, val & SPIV_WRITABLE);
+	khv_lapic_put_reg(apic, APIC_SPIV, val & KHV_SPIV_WRITABLE);
 	if (val & APIC_SPIV_APIC_ENABLED)
 		return;
 	for (i = 0; i < KHV_APIC_LVTS; i++)
@@ -350,7 +338,7 @@ static void write_spiv(struct khv_lapic *apic, u32 val)
 static void write_tpr(struct khv_lapic *apic, u32 val)
 {
 	khv_lapic_put_reg(apic, APIC_TASKPRI, val & APIC_TPRI_MASK);
-	update_ppr(apic);
+	khv_lapic_update_ppr(apic);
 	recheck(apic);
 }
 
@@ -436,8 +424,8 @@ static void xapic_write(struct khv_lapic *apic, unsigned int reg, u32 val)
 		khv_lapic_put_reg(apic, APIC_ICR2, val & 0xff000000);
 		return;
 	case APIC_ICR:
-		khv_lapic_put_reg(apic, APIC_ICR, val & ICR_WRITABLE);
-		khv_lapic_send_ipi(apic, val & ICR_WRITABLE,
+		khv_lapic_put_reg(apic, APIC_ICR, val & KHV_ICR_WRITABLE);
+		khv_lapic_send_ipi(apic, val & KHV_ICR_WRITABLE,
 				   khv_lapic_reg(apic, APIC_ICR2) >> 24);
 		return;
 	}
@@ -488,7 +476,7 @@ static u64 x2apic_writable(const struct khv_lapic *apic, unsigned int reg)
 	case APIC_ESR:
 		return 0;
 	case APIC_SPIV:
-		return SPIV_WRITABLE;
+		return KHV_SPIV_WRITABLE;
 	case APIC_TMICT:
 		return U32_MAX;
 	case APIC_TDCR:
@@ -505,7 +493,7 @@ static int x2apic_write_icr(struct khv_lapic *apic, u64 data)
 
 	if (low & X2APIC_ICR_RESERVED)
 		return 1;
-	low &= ICR_WRITABLE;
+	low &= KHV_ICR_WRITABLE;
 	khv_lapic_put_reg(apic, APIC_ICR, low);
 	khv_lapic_put_reg(apic, APIC_ICR2, data >> 32);
 	khv_lapic_send_ipi(apic, low, data >> 32);
@@ -580,7 +568,7 @@ static void reset_regs(struct khv_lapic *apic)
 	khv_lapic_put_reg(apic, APIC_DFR, ~0u);
 	khv_lapic_put_reg(apic, APIC_SPIV, 0xff);
 	if (apic->mode == KHV_APIC_X2APIC)
-		khv_lapic_put_reg(apic, APIC_LDR, x2apic_ldr(apic));
+		khv_lapic_put_reg(apic, APIC_LDR, khv_x2apic_ldr(apic));
 	for (i = 0; i < KHV_APIC_LVTS; i++)
 		khv_lapic_put_reg(apic, lvts[i], APIC_LVT_MASKED);
 	khv_lapic_timer_set_divide(apic, 0);
@@ -604,7 +592,7 @@ static void set_mode(struct khv_lapic *apic, enum khv_apic_mode mode)
 	if (mode == KHV_APIC_DISABLED || old == KHV_APIC_DISABLED)
 		reset_regs(apic);
 	if (mode == KHV_APIC_X2APIC) {
-		khv_lapic_put_reg(apic, APIC_LDR, x2apic_ldr(apic));
+		khv_lapic_put_reg(apic, APIC_LDR, khv_x2apic_ldr(apic));
 		khv_lapic_put_reg(apic, APIC_ICR2, 0);
 	}
 	khv_lapic_put_reg(apic, APIC_ID, read_reg(apic, APIC_ID));
@@ -690,94 +678,4 @@ void khv_lapic_destroy(struct khv_vcpu *vcpu)
 	vcpu->lapic = NULL;
 	free_page((unsigned long)apic->regs);
 	kfree(apic);
-}
-
-int khv_lapic_get(struct khv_vcpu *vcpu, struct kvm_lapic_state *s)
-{
-	struct khv_lapic *apic = vcpu->lapic;
-	u32 id = vcpu->id << 24, count;
-
-	if (!apic)
-		return -EINVAL;
-	/* What has expired belongs to IRR in the copy. */
-	khv_lapic_timer_work(vcpu);
-	memcpy(s->regs, apic->regs, sizeof(s->regs));
-	/* api.rst: without KVM_CAP_X2APIC_API the ID has xAPIC's format in both modes. */
-	if (apic->mode == KHV_APIC_X2APIC && READ_ONCE(vcpu->vm->irq.ids_32bit))
-		id = vcpu->id;
-	memcpy(s->regs + APIC_ID, &id, sizeof(id));
-	count = khv_lapic_timer_count(apic);
-	memcpy(s->regs + APIC_TMCCT, &count, sizeof(count));
-	return 0;
-}
-
-/* IRR, ISR and TMR from @s, and the summaries that follow from them. */
-static void load_vectors(struct khv_lapic *apic, const struct kvm_lapic_state *s)
-{
-	static const u16 base[] = { APIC_ISR, APIC_TMR, APIC_IRR };
-	unsigned int i, w;
-	u32 val;
-
-	apic->isr_words = 0;
-	for (i = 0; i < ARRAY_SIZE(base); i++) {
-		for (w = 0; w < 8; w++) {
-			memcpy(&val, s->regs + base[i] + w * 0x10, sizeof(val));
-			/*
-			 * Vectors 0 to 15 are never in service: the priority of their
-			 * class is not above any PPR, so that they wait in IRR for good.
-			 */
-			if (!w && base[i] != APIC_IRR)
-				val &= 0xffff0000;
-			khv_lapic_put_reg(apic, base[i] + w * 0x10, val);
-			if (base[i] == APIC_ISR && val)
-				apic->isr_words |= BIT(w);
-		}
-	}
-	/* Too many bits are harmless here: highest_irr() clears them. */
-	smp_wmb();
-	WRITE_ONCE(apic->irr_words, 0xff);
-	find_highest_isr(apic);
-	update_ppr(apic);
-}
-
-static u32 state_reg(const struct kvm_lapic_state *s, unsigned int reg)
-{
-	u32 val;
-
-	memcpy(&val, s->regs + reg, sizeof(val));
-	return val;
-}
-
-int khv_lapic_set(struct khv_vcpu *vcpu, const struct kvm_lapic_state *s)
-{
-	struct khv_lapic *apic = vcpu->lapic;
-	bool x2apic;
-	unsigned int i;
-
-	if (!apic)
-		return -EINVAL;
-	x2apic = apic->mode == KHV_APIC_X2APIC;
-	/* The ID stays the vCPU's; another one is refused where KVM does so. */
-	if (x2apic && READ_ONCE(vcpu->vm->irq.ids_32bit) &&
-	    state_reg(s, APIC_ID) != (u32)vcpu->id)
-		return -EINVAL;
-
-	khv_lapic_put_reg(apic, APIC_TASKPRI, state_reg(s, APIC_TASKPRI) & APIC_TPRI_MASK);
-	khv_lapic_put_reg(apic, APIC_LDR, x2apic ? x2apic_ldr(apic) :
-			  state_reg(s, APIC_LDR) & APIC_LDR_MASK);
-	khv_lapic_put_reg(apic, APIC_DFR, state_reg(s, APIC_DFR) | 0x0fffffff);
-	khv_lapic_put_reg(apic, APIC_ESR, state_reg(s, APIC_ESR) & 0xff);
-	khv_lapic_put_reg(apic, APIC_ICR, state_reg(s, APIC_ICR) & ICR_WRITABLE);
-	khv_lapic_put_reg(apic, APIC_ICR2,
-			  state_reg(s, APIC_ICR2) & (x2apic ? U32_MAX : 0xff000000));
-	khv_lapic_put_reg(apic, APIC_SPIV, state_reg(s, APIC_SPIV) & SPIV_WRITABLE);
-	/* As firmware may leave it: LINT0 open with the APIC off in software. */
-	for (i = 0; i < KHV_APIC_LVTS; i++)
-		put_lvt(apic, lvts[i], state_reg(s, lvts[i]));
-	khv_lapic_put_reg(apic, APIC_TMICT, state_reg(s, APIC_TMICT));
-	khv_lapic_put_reg(apic, APIC_TDCR, state_reg(s, APIC_TDCR) & 0xb);
-	load_vectors(apic, s);
-	khv_lapic_timer_restore(apic, state_reg(s, APIC_TMCCT));
-	khv_request(vcpu, KHV_REQ_EVENT);
-	return 0;
 }

@@ -23,6 +23,14 @@ enum khv_apic_event { KHV_APIC_INIT, KHV_APIC_SIPI };
 #define KHV_APIC_LVTS		6
 #define KHV_APIC_TIMER_MODES	(3u << 17)
 
+/*
+ * "SDM, Interrupt Command Register (ICR)": bit 12, delivery status, reads zero and is
+ * ignored. "SDM, Spurious Interrupt".
+ */
+#define KHV_ICR_WRITABLE	(~(u32)APIC_ICR_BUSY)
+#define KHV_SPIV_WRITABLE	(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED |	\
+				 APIC_SPIV_FOCUS_DISABLED)
+
 /* A periodic timer faster than this would be a way to keep a host CPU busy. */
 #define KHV_APIC_MIN_PERIOD_NS	200000
 
@@ -97,6 +105,19 @@ static inline bool khv_lapic_sw_enabled(const struct khv_lapic *apic)
 	return apic->mode != KHV_APIC_DISABLED &&
 	       (khv_lapic_reg(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED);
 }
+
+/* "SDM, Logical Destination Mode in x2APIC Mode": the logical ID follows from the ID. */
+static inline u32 khv_x2apic_ldr(const struct khv_lapic *apic)
+{
+	u32 id = apic->vcpu->id;
+
+	return (id >> 4) << 16 | 1u << (id & 0xf);
+}
+
+/* In the vCPU's own context: after a change of ISR's words, of TPR or ISR, to an LVT register. */
+void khv_lapic_find_isr(struct khv_lapic *apic);
+void khv_lapic_update_ppr(struct khv_lapic *apic);
+void khv_lapic_put_lvt(struct khv_lapic *apic, unsigned int reg, u32 val);
 
 /* Latch bits of the error status register and raise LVT error. Any context. */
 void khv_lapic_error(struct khv_lapic *apic, u32 bits);

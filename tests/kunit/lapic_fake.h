@@ -55,6 +55,7 @@ static inline void racing_clear_bit(long nr, unsigned long *addr)
 #include "../../kmod/irqchip/lapic.c"
 #include "../../kmod/irqchip/lapic_ipi.c"
 #include "../../kmod/irqchip/lapic_timer.c"
+#include "../../kmod/irqchip/lapic_state.c"
 
 #define NR_VCPUS	4
 
