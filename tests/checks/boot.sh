@@ -5,8 +5,9 @@
 guest_boot "small guest" small --cpu "$CPU" --timeout 1200
 guest_boot "Debian 6.1 guest" debian-6.1 --cpu "$CPU" --timeout 1200
 
-# Their load makes them interrupt and wake each other, and flush each other's TLBs.
-GUEST_HELLO+=$'\n'$(<"$TOP/tests/checks/guest-load")
+# Their load makes them interrupt and wake each other, and flush each other's TLBs. The
+# suites smp-* have it for longer.
+guest_with_load 1 || exit
 case $CPU in
 intel-noept)
 	skip "small guest, 2 processors" "in Bochs it stands still under load: docs/known-gaps.md"
