@@ -114,6 +114,12 @@ int khv_lapic_set(struct khv_vcpu *vcpu, const struct kvm_lapic_state *s);
 int khv_lapic_highest(struct khv_vcpu *vcpu);
 /* Take that vector: IRR to ISR, PPR updated. */
 void khv_lapic_ack(struct khv_vcpu *vcpu, int vector);
+/*
+ * Paravirtual EOI. Would an EOI, of the highest vector in service, change nothing but that
+ * nothing is in service? And such an EOI. In the vCPU's own context, interrupts may be off.
+ */
+bool khv_lapic_eoi_unheard(struct khv_vcpu *vcpu);
+void khv_lapic_end_highest(struct khv_vcpu *vcpu);
 /* The PIC's turn for this vCPU (ExtINT accepted here, its output raised)? And take its vector. */
 bool khv_lapic_accepts_pic(struct khv_vcpu *vcpu);
 bool khv_pic_pending(struct khv_vm *vm);

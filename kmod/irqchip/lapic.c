@@ -123,20 +123,33 @@ void khv_lapic_find_isr(struct khv_lapic *apic)
 	apic->highest_isr = w * 32 + __fls(khv_lapic_reg(apic, APIC_ISR + w * 0x10));
 }
 
-/* To the I/O APIC, wherever it is. Of edges only irqfds that resample want to know. */
+static bool is_level(const struct khv_lapic *apic, u8 vector)
+{
+	return khv_lapic_reg(apic, APIC_TMR + (vector >> 5) * 0x10) & BIT(vector & 31);
+}
+
+/* Does an I/O APIC, wherever it is, hear the EOI? Of edges only irqfds that resample do. */
+static bool eoi_heard(const struct khv_lapic *apic, u8 vector)
+{
+	struct khv_vm *vm = apic->vcpu->vm;
+	bool level = is_level(apic, vector);
+
+	if (unlikely(vm->irq.split))
+		return khv_gsi_client_eoi(apic->vcpu, vector, level);
+	return level || READ_ONCE(vm->irqfds.nr_resample);
+}
+
 static void broadcast_eoi(struct khv_lapic *apic, u8 vector)
 {
 	struct khv_vcpu *vcpu = apic->vcpu;
-	struct khv_vm *vm = vcpu->vm;
-	bool level = khv_lapic_reg(apic, APIC_TMR + (vector >> 5) * 0x10) & BIT(vector & 31);
 
-	if (unlikely(vm->irq.split)) {
-		if (!khv_gsi_client_eoi(vcpu, vector, level))
-			return;
+	if (!eoi_heard(apic, vector))
+		return;
+	if (unlikely(vcpu->vm->irq.split)) {
 		apic->client_eoi = vector;
 		khv_request(vcpu, KHV_REQ_IOAPIC_EOI);
-	} else if (level || READ_ONCE(vm->irqfds.nr_resample)) {
-		khv_ioapic_eoi(vcpu, vector, level);
+	} else {
+		khv_ioapic_eoi(vcpu, vector, is_level(apic, vector));
 	}
 }
 
@@ -145,8 +158,9 @@ u8 khv_lapic_client_eoi(struct khv_vcpu *vcpu)
 	return vcpu->lapic->client_eoi;
 }
 
-static void eoi(struct khv_lapic *apic)
+void khv_lapic_end_highest(struct khv_vcpu *vcpu)
 {
+	struct khv_lapic *apic = vcpu->lapic;
 	int vector = apic->highest_isr;
 	unsigned int w;
 	u32 bits;
@@ -162,6 +176,22 @@ static void eoi(struct khv_lapic *apic)
 	khv_lapic_update_ppr(apic);
 	broadcast_eoi(apic, vector);
 	recheck(apic);
+}
+
+bool khv_lapic_eoi_unheard(struct khv_vcpu *vcpu)
+{
+	struct khv_lapic *apic = vcpu->lapic;
+
+	return apic && apic->highest_isr >= 0 && highest_irr(apic) < 0 &&
+	       !eoi_heard(apic, apic->highest_isr);
+}
+
+static void eoi(struct khv_lapic *apic)
+{
+	/* A guest that knows of the offer writes here when it has taken it already. */
+	if (unlikely(apic->vcpu->pv.eoi_offered))
+		khv_pv_eoi_finish(apic->vcpu, false);
+	khv_lapic_end_highest(apic->vcpu);
 }
 
 /* False when the vector was pending already. Any context. */
@@ -372,6 +402,8 @@ static void write_reg(struct khv_lapic *apic, unsigned int reg, u32 val)
 
 static u32 read_reg(struct khv_lapic *apic, unsigned int reg)
 {
+	if (unlikely(apic->vcpu->pv.eoi_offered))
+		khv_pv_eoi_settle(apic->vcpu);
 	switch (reg) {
 	case APIC_ID:
 		return apic->mode == KHV_APIC_X2APIC ? apic->vcpu->id : apic->vcpu->id << 24;

@@ -143,6 +143,14 @@ static inline u32 khv_lapic_ppr(const struct khv_lapic *apic)
 /* lapic_ipi.c: the guest wrote ICR. @dest is as wide as the mode says. */
 void khv_lapic_send_ipi(struct khv_lapic *apic, u32 low, u32 dest);
 
+/* The APIC with this ID, unless it is off; NULL: none. @id may come from anyone. Any context. */
+struct khv_lapic *khv_lapic_by_id(struct khv_vm *vm, u64 id);
+/*
+ * The guest sends what it could write to ICR as @icr, without destination, to each APIC whose
+ * ID is @first plus the number of a bit of @ids. How many took it. In @from's context.
+ */
+unsigned int khv_lapic_send_bitmap(struct khv_vcpu *from, u64 ids, u64 first, u32 icr);
+
 /* lapic_timer.c. All in the vCPU's own context; interrupts may be off. */
 void khv_lapic_timer_init(struct khv_lapic *apic);
 /* Stop and forget; on return no callback runs. */

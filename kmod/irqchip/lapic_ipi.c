@@ -136,15 +136,15 @@ static bool accept(struct khv_lapic *apic, const struct khv_vcpu *from,
 }
 
 /* APIC IDs are vCPU ids, and those mostly positions. */
-static struct khv_lapic *find_physical(struct khv_vm *vm, u32 id)
+static struct khv_lapic *find_physical(struct khv_vm *vm, u64 id)
 {
 	struct khv_vcpu *vcpu = khv_vm_vcpu(vm, id);
 	unsigned int i;
 
-	if (vcpu && (u32)vcpu->id == id)
+	if (vcpu && (u64)vcpu->id == id)
 		return vcpu->lapic;
 	khv_for_each_vcpu(i, vcpu, vm) {
-		if ((u32)vcpu->id == id)
+		if ((u64)vcpu->id == id)
 			return vcpu->lapic;
 	}
 	return NULL;
@@ -209,6 +209,38 @@ int khv_irq_deliver(struct khv_vm *vm, struct khv_vcpu *from, const struct khv_i
 		apic = vcpu->lapic;
 		if (present(apic) && match(apic, from, msg))
 			taken += accept(apic, from, msg);
+	}
+	return taken;
+}
+
+struct khv_lapic *khv_lapic_by_id(struct khv_vm *vm, u64 id)
+{
+	struct khv_lapic *apic = find_physical(vm, id);
+
+	return present(apic) ? apic : NULL;
+}
+
+unsigned int khv_lapic_send_bitmap(struct khv_vcpu *from, u64 ids, u64 first, u32 icr)
+{
+	struct khv_irq_msg msg = {
+		.vector = icr & APIC_VECTOR_MASK,
+		.delivery_mode = (icr >> 8) & 7,
+		.level = icr & APIC_INT_LEVELTRIG,
+		.assert = icr & APIC_INT_ASSERT,
+	};
+	unsigned int taken = 0;
+	struct khv_lapic *apic;
+
+	/* As khv_lapic_send_ipi() has it. */
+	if (msg.delivery_mode <= DM_LOWEST)
+		msg.level = false;
+	for (; ids && first <= KHV_MAX_VCPU_ID; ids >>= 1, first++) {
+		apic = ids & 1 ? khv_lapic_by_id(from->vm, first) : NULL;
+		if (!apic)
+			continue;
+		/* KVM counts what finds its vector pending already, too. */
+		taken += msg.delivery_mode > DM_LOWEST || khv_lapic_sw_enabled(apic);
+		accept(apic, from, &msg);
 	}
 	return taken;
 }

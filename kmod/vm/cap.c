@@ -153,6 +153,7 @@ static const struct {
 	{ KVM_CAP_SPLIT_IRQCHIP, 1 },
 	{ KVM_CAP_X2APIC_API, X2APIC_FLAGS },
 	{ KVM_CAP_MCE, KHV_MCE_BANKS },
+	{ KVM_CAP_HALT_POLL, 1 },
 	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
 };
 
@@ -273,6 +274,14 @@ static int enable_emulation_failure_exits(struct khv_vm *vm, const u64 *args)
 	return 0;
 }
 
+static int set_halt_poll(struct khv_vm *vm, const u64 *args)
+{
+	if (args[0] > U32_MAX)
+		return -EINVAL;
+	WRITE_ONCE(vm->opts.halt_poll_ns, args[0]);
+	return 0;
+}
+
 /* What a VM must be asked to do. Handlers check all of @args that they use. */
 static const struct {
 	unsigned int cap;
@@ -290,6 +299,7 @@ static const struct {
 	{ KVM_CAP_DISABLE_QUIRKS2, disable_quirks2 },
 	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
 	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
+	{ KVM_CAP_HALT_POLL, set_halt_poll },
 };
 
 int khv_vm_enable_cap(struct khv_vm *vm, const struct kvm_enable_cap *cap)

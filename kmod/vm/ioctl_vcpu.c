@@ -221,6 +221,9 @@ static int get_mp_state(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	if (vcpu->lapic && khv_lapic_init_sipi_pending(vcpu))
 		khv_lapic_accept_events(vcpu);
 	mp->mp_state = vcpu->mp_state;
+	/* Nor has a kick that the halt has not ended by yet. */
+	if (mp->mp_state == KVM_MP_STATE_HALTED && READ_ONCE(vcpu->pv.unhalted))
+		mp->mp_state = KVM_MP_STATE_RUNNABLE;
 	return 0;
 }
 

@@ -384,6 +384,21 @@ int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long l
 	return 0;
 }
 
+int khv_gpa_write_atomic(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len)
+{
+	const struct khv_memslot *slot;
+	unsigned long n;
+
+	for (; len; gpa += n, buf += n, len -= n) {
+		n = min(len, PAGE_SIZE - offset_in_page(gpa));
+		slot = slot_for(vm, gpa, true);
+		if (!slot || copy_to_user_nofault(slot_user(slot, gpa, &n), buf, n))
+			return -EFAULT;
+		khv_memslot_mark_dirty(slot, gpa >> PAGE_SHIFT);
+	}
+	return 0;
+}
+
 /* 0, 1 when *old was not it, -EFAULT. @fault names the label that the macro makes inside. */
 #define CMPXCHG_USER(type, ptr, old, new, fault) ({				\
 	u64 *__old = (old);							\

@@ -91,6 +91,8 @@ int khv_gpa_read(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len);
 int khv_gpa_write(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len);
 /* Does not sleep; fails where reading would have to. */
 int khv_gpa_read_atomic(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long len);
+/* Nor does this, which fails likewise; for what is no table of the guest's: mmu/ is not told. */
+int khv_gpa_write_atomic(struct khv_vm *vm, gpa_t gpa, const void *buf, unsigned long len);
 /* 4 or 8 naturally aligned bytes as one unit, for what another vCPU may be writing. */
 int khv_gpa_read_once(struct khv_vm *vm, gpa_t gpa, u64 *val, unsigned int len);
 /*

@@ -56,28 +56,36 @@ void khv_vm_request_all(struct khv_vm *vm, enum khv_request req)
 		khv_vcpu_request_kick(vcpu, req);
 }
 
+int khv_vcpu_yield_to(struct khv_vcpu *other)
+{
+	struct task_struct *task;
+	int r;
+
+	if (READ_ONCE(other->mode) == KHV_IN_GUEST)
+		return 0;
+	rcu_read_lock();
+	task = rcu_dereference(other->task);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	if (!task)
+		return 0;
+	r = yield_to(task, true);
+	put_task_struct(task);
+	return r;
+}
+
 void khv_vcpu_yield_to_sibling(struct khv_vcpu *vcpu)
 {
 	unsigned int i, nr = READ_ONCE(vcpu->vm->nr_vcpus);
-	struct task_struct *task;
 	struct khv_vcpu *other;
 	int r = 0;
 
 	/* From the next one on, so that all spinners do not choose the same. */
 	for (i = 1; i < nr && !r; i++) {
 		other = khv_vm_vcpu(vcpu->vm, (vcpu->index + i) % nr);
-		if (!other || READ_ONCE(other->mode) == KHV_IN_GUEST)
-			continue;
-		rcu_read_lock();
-		task = rcu_dereference(other->task);
-		if (task)
-			get_task_struct(task);
-		rcu_read_unlock();
-		if (!task)
-			continue;
-		/* 0: it sleeps, or runs. Negative: nobody waits for this CPU or for its. */
-		r = yield_to(task, true);
-		put_task_struct(task);
+		if (other)
+			r = khv_vcpu_yield_to(other);
 	}
 }
 
@@ -124,7 +132,13 @@ static bool serve_requests(struct khv_vcpu *vcpu)
 			khv_request(vcpu, KHV_REQ_EVENT);
 			return false;
 		}
+		if (unlikely(vcpu->pv.eoi_offered) && !khv_pv_eoi_settle(vcpu)) {
+			khv_request(vcpu, KHV_REQ_PV_EOI);
+			khv_request(vcpu, KHV_REQ_EVENT);
+			return false;
+		}
 		khv_events_inject(vcpu);
+		khv_pv_eoi_offer(vcpu);
 	}
 	return !(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS);
 }
@@ -172,6 +186,8 @@ static int run_region(struct khv_vcpu *vcpu)
 		khv_hw->region_leave(vcpu);
 	}
 	kernel_fpu_end();
+	if (r != RESUME_GUEST)
+		vcpu->mid_exit = true;
 	preempt_enable();
 	return r;
 }
@@ -187,6 +203,8 @@ bool khv_vcpu_has_work(struct khv_vcpu *vcpu)
 		return true;
 	if (READ_ONCE(vcpu->mp_state) != KVM_MP_STATE_HALTED)
 		return false;
+	if (READ_ONCE(vcpu->pv.unhalted))
+		return true;
 	if (ev->active.kind != KHV_EVENT_NONE || ev->exception.kind != KHV_EVENT_NONE)
 		return true;
 	if ((ev->nmi_pending || atomic_read(&ev->nmi_queued)) && !khv_hw->nmi_blocked(vcpu))
@@ -197,15 +215,24 @@ bool khv_vcpu_has_work(struct khv_vcpu *vcpu)
 /* Sleep until there is a reason to run. 0 or -EINTR. */
 static int sleep_halted(struct khv_vcpu *vcpu)
 {
+	u64 since;
+
 	/* Read what has_work() asks about before sleeping, not between the two. */
 	khv_rflags(vcpu);
 	khv_hw->interrupt_shadow(vcpu);
+	if (unlikely(vcpu->pv.eoi_offered))
+		khv_pv_eoi_finish(vcpu, true);
 
 	if (khv_vcpu_has_work(vcpu))
 		return 0;
-	vcpu->stats.halt_wakeup++;
-	if (swait_event_interruptible_exclusive(vcpu->wq, khv_vcpu_has_work(vcpu)))
-		return -EINTR;
+	since = khv_halt_polls(vcpu) ? ktime_get_ns() : 0;
+	if (!since || !khv_halt_poll(vcpu, since)) {
+		vcpu->stats.halt_wakeup++;
+		if (swait_event_interruptible_exclusive(vcpu->wq, khv_vcpu_has_work(vcpu)))
+			return -EINTR;
+	}
+	if (since)
+		khv_halt_ended(vcpu, ktime_get_ns() - since);
 	return 0;
 }
 
@@ -235,6 +262,7 @@ static int wait_runnable(struct khv_vcpu *vcpu)
 	if (vcpu->lapic && khv_lapic_init_sipi_pending(vcpu))
 		khv_lapic_accept_events(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && khv_vcpu_has_work(vcpu)) {
+		WRITE_ONCE(vcpu->pv.unhalted, false);
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		khv_request(vcpu, KHV_REQ_EVENT);
 	}
@@ -263,6 +291,8 @@ static int slow_requests(struct khv_vcpu *vcpu)
 		vcpu->run->eoi.vector = khv_lapic_client_eoi(vcpu);
 		return EXIT_TO_USER;
 	}
+	if (khv_request_take(vcpu, KHV_REQ_PV_EOI) && vcpu->pv.eoi_offered)
+		khv_pv_eoi_finish(vcpu, true);
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	if (khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE))
 		khv_pvclock_update(vcpu);
@@ -312,6 +342,7 @@ static int run_loop(struct khv_vcpu *vcpu)
 			r = call_with_srcu(vcpu, khv_hw->handle_exit);
 		if (r != RESUME_GUEST)
 			return r;
+		vcpu->mid_exit = false;
 		if (unlikely(interrupt_window_open(vcpu))) {
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			return EXIT_TO_USER;
@@ -408,6 +439,7 @@ static int run_prepared(struct khv_vcpu *vcpu, u64 valid, u64 dirty)
 		if (r != RESUME_GUEST)
 			return r;
 	}
+	vcpu->mid_exit = false;
 	/* Clients complete an exit this way and look at its reason afterwards: leave that alone. */
 	if (READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
@@ -444,6 +476,9 @@ int khv_vcpu_run(struct khv_vcpu *vcpu)
 	/* Not to wait for the next run: whoever it is about may be waiting. */
 	if (unlikely(khv_request_take(vcpu, KHV_REQ_IRQ_ACK)))
 		khv_irq_acked_work(vcpu);
+	/* What clients see and save of the local APIC and of memory is how it is. */
+	if (unlikely(vcpu->pv.eoi_offered))
+		khv_pv_eoi_finish(vcpu, true);
 	report_interrupt_state(vcpu);
 	if (unlikely(vcpu->steal.watched))
 		khv_steal_leave(vcpu);

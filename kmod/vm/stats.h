@@ -28,7 +28,8 @@ struct dentry;
  *	pf_fixed, with shadow paging, those that were the guest's own
  * tlb_flush: all translations forgotten, on request
  * io_exits, mmio_exits, signal_exits: returns to the client
- * halt_exits: HLT; halt_wakeup: ends of halts that had to be waited for
+ * halt_exits: HLT; halt_wakeup: ends of halts that had to be slept for;
+ *	halt_attempted_poll: halts waited for actively; halt_successful_poll: until they ended
  * insn_emulation, insn_emulation_fail: instructions through the emulator
  */
 #define KHV_VCPU_STATS(X)						\
@@ -37,6 +38,7 @@ struct dentry;
 	X(pf_taken) X(pf_fixed) X(pf_emulate) X(pf_guest)		\
 	X(tlb_flush) X(io_exits) X(mmio_exits) X(signal_exits)		\
 	X(halt_exits) X(halt_wakeup)					\
+	X(halt_attempted_poll) X(halt_successful_poll)			\
 	X(insn_emulation) X(insn_emulation_fail) X(hypercalls)
 
 #define KHV_STAT_MEMBER(name)	u64 name;

@@ -80,6 +80,7 @@ void khv_vcpu_reset(struct khv_vcpu *vcpu, bool init)
 	khv_xstate_reset(vcpu, init);
 	if (vcpu->lapic)
 		khv_lapic_reset(vcpu, init);
+	khv_pv_reset(vcpu, init);
 	if (!init)
 		khv_pvclock_reset(vcpu);
 	khv_request(vcpu, KHV_REQ_TLB_FLUSH);

@@ -24,6 +24,7 @@
 #include "x86/debug.h"
 #include "x86/mce.h"
 #include "x86/msr.h"
+#include "x86/pv.h"
 #include "x86/pvclock.h"
 #include "x86/regs.h"
 #include "x86/steal.h"
@@ -51,6 +52,7 @@ enum khv_request {
 	KHV_REQ_MMU_ROOT,	/* shadow paging: khv_shadow_load_root() before the next entry */
 	KHV_REQ_INTERCEPTS,	/* what leaves the guest has changed: ops->update_guest() */
 	KHV_REQ_STEAL_UPDATE,	/* write the steal time page */
+	KHV_REQ_PV_EOI,		/* the bit of a paravirtual EOI needs the region closed */
 	KHV_REQ_DEBUG_EXIT,	/* report KVM_EXIT_DEBUG */
 	KHV_REQ_IRQ_ACK,	/* pins were acknowledged: khv_irq_acked_work() */
 	KHV_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
@@ -99,12 +101,19 @@ struct khv_vcpu {
 	struct khv_xstate xstate;	/* x86/xstate.h */
 	struct khv_pvclock pvclock;	/* x86/pvclock.h */
 	struct khv_steal steal;		/* x86/steal.h */
+	struct khv_pv pv;		/* x86/pv.h */
 	struct khv_emulate emulate;	/* x86/emulate.h */
 	struct khv_lapic *lapic;	/* NULL without in-kernel irqchip */
 
 	u32 mp_state;			/* KVM_MP_STATE_* */
 	bool pv_enforced;		/* no paravirtual feature but those in its CPUID */
 	bool has_run;			/* CPUID is frozen once true */
+	/*
+	 * An exit is being handled, perhaps with addresses translated before: who waits for
+	 * translations to be forgotten must wait for its end.
+	 */
+	bool mid_exit;
+	u32 poll_ns;			/* vm/poll.c: how long the next halt polls */
 
 	/*
 	 * Finishes what the last exit to userspace began (an emulated
@@ -158,6 +167,11 @@ void khv_vm_request_all(struct khv_vm *vm, enum khv_request req);
 
 /* The guest spins: let a vCPU run that may hold what it waits for. Sleeps. */
 void khv_vcpu_yield_to_sibling(struct khv_vcpu *vcpu);
+/*
+ * Let another vCPU run in the caller's place. Positive if it does; 0: it sleeps, or runs;
+ * negative: nobody waits for this CPU or for its. Sleeps.
+ */
+int khv_vcpu_yield_to(struct khv_vcpu *other);
 
 /* KVM_RUN. Holds vcpu->lock. Returns 0 or -errno. */
 int khv_vcpu_run(struct khv_vcpu *vcpu);
@@ -180,6 +194,16 @@ void khv_vcpu_reset(struct khv_vcpu *vcpu, bool init);
 
 /* True when a halted vCPU has a reason to wake. Any context that may run as the vCPU's task. */
 bool khv_vcpu_has_work(struct khv_vcpu *vcpu);
+
+/*
+ * poll.c: is it worth to know how long this halt lasts? Then it has begun at @since: true
+ * if it ended while this CPU waited for that actively. And it has ended, after @ns in all.
+ */
+bool khv_halt_polls(struct khv_vcpu *vcpu);
+bool khv_halt_poll(struct khv_vcpu *vcpu, u64 since);
+void khv_halt_ended(struct khv_vcpu *vcpu, u64 ns);
+/* What a new VM has for KVM_CAP_HALT_POLL's limit. */
+u32 khv_halt_poll_limit(void);
 
 /*
  * Tell the client that khv cannot go on: KVM_EXIT_INTERNAL_ERROR with @suberror.

@@ -42,6 +42,7 @@ struct khv_vm *khv_vm_create(void)
 	mutex_init(&vm->lock);
 	mutex_init(&vm->slots_lock);
 	INIT_LIST_HEAD(&vm->node);
+	vm->opts.halt_poll_ns = khv_halt_poll_limit();
 
 	err = init_srcu_struct(&vm->srcu);
 	if (err)

@@ -37,11 +37,12 @@ struct khv_vcpu;
  * @msr_exits: KVM_MSR_EXIT_REASON_*, for which the client is asked instead of #GP
  * @disabled_exits: KVM_X86_DISABLE_EXITS_* that are in force
  * @disabled_quirks: KVM_X86_QUIRK_*
+ * @halt_poll_ns: KVM_CAP_HALT_POLL's limit
  */
 struct khv_vm_opts {
 	bool exception_payload, triple_fault_event, platform_info_hidden;
 	bool emulation_failure_exits;
-	u32 msr_exits, disabled_exits;
+	u32 msr_exits, disabled_exits, halt_poll_ns;
 	u64 disabled_quirks;
 };
 

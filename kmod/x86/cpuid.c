@@ -272,6 +272,28 @@ static u64 bits_from(u8 first)
 	return first > 63 ? 0 : GENMASK_ULL(63, first);
 }
 
+/* Where the client has put KVM's leaves: behind those of another hypervisor's, if need be. */
+static struct kvm_cpuid_entry2 *find_kvm_features(struct kvm_cpuid_entry2 *entries, int nent)
+{
+	u32 name[3];
+	int i, k;
+
+	for (i = 0; i < nent; i++) {
+		if (entries[i].function - HV_LEAF >= 0x10000 || entries[i].function & 0xff)
+			continue;
+		name[0] = entries[i].ebx;
+		name[1] = entries[i].ecx;
+		name[2] = entries[i].edx;
+		if (memcmp(name, KVM_SIGNATURE, sizeof(name)))
+			continue;
+		for (k = 0; k < nent; k++)
+			if (entries[k].function == (entries[i].function | KVM_CPUID_FEATURES))
+				return &entries[k];
+		break;
+	}
+	return NULL;
+}
+
 /*
  * Bring the entries that mirror vCPU state up to date. With @entries not yet
  * the vCPU's own, this is what they would become.
@@ -313,6 +335,12 @@ static void refresh_entries(struct khv_vcpu *vcpu, struct kvm_cpuid_entry2 *entr
 			break;
 		}
 	}
+	/* A kick ends a halt only if khv knows of it. */
+	if (READ_ONCE(vcpu->vm->opts.disabled_exits) & KVM_X86_DISABLE_EXITS_HLT) {
+		e = find_kvm_features(entries, nent);
+		if (e)
+			e->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
+	}
 }
 
 /* The features khv asks about, of a table that is in place. */
@@ -344,32 +372,13 @@ void khv_cpuid_refresh(struct khv_vcpu *vcpu)
 		derive(&vcpu->cpuid);
 }
 
-/* Where the client has put KVM's leaves: behind those of another hypervisor's, if need be. */
-static const struct kvm_cpuid_entry2 *find_kvm_features(struct khv_cpuid *cpuid)
-{
-	const struct kvm_cpuid_entry2 *e;
-	u32 base, name[3];
-
-	for (base = HV_LEAF; base < HV_LEAF + 0x10000; base += 0x100) {
-		e = khv_cpuid_find(cpuid, base, 0);
-		if (!e)
-			continue;
-		name[0] = e->ebx;
-		name[1] = e->ecx;
-		name[2] = e->edx;
-		if (!memcmp(name, KVM_SIGNATURE, sizeof(name)))
-			return khv_cpuid_find(cpuid, base | KVM_CPUID_FEATURES, 0);
-	}
-	return NULL;
-}
-
 bool khv_pv_has(struct khv_vcpu *vcpu, unsigned int feature)
 {
 	const struct kvm_cpuid_entry2 *e;
 
 	if (!vcpu->pv_enforced)
 		return true;
-	e = find_kvm_features(&vcpu->cpuid);
+	e = find_kvm_features(vcpu->cpuid.entries, vcpu->cpuid.nent);
 	return e && (e->eax & BIT(feature));
 }
 

@@ -413,9 +413,12 @@ static void add_paravirtual(void)
 	e = add_zero(KVM_CPUID_FEATURES, 0);
 	if (e) {
 		e->eax = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2) |
-			 BIT(KVM_FEATURE_NOP_IO_DELAY);
+			 BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_PV_EOI) |
+			 BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_SEND_IPI) |
+			 BIT(KVM_FEATURE_PV_SCHED_YIELD) | BIT(KVM_FEATURE_POLL_CONTROL);
+		/* Requests to flush are made in the steal time page. */
 		if (sched_info_on())
-			e->eax |= BIT(KVM_FEATURE_STEAL_TIME);
+			e->eax |= BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH);
 		if (khv_pvclock_stable())
 			e->eax |= BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
 	}

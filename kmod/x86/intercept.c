@@ -146,17 +146,15 @@ int khv_intercept_hypercall(struct khv_vcpu *vcpu)
 	const u64 *gpr = vcpu->regs.gpr;
 	bool wide = khv_64bit_code(vcpu);
 	u64 nr = wide ? gpr[KHV_RAX] : (u32)gpr[KHV_RAX];
-	u64 ret = -(u64)KVM_ENOSYS;
+	u64 ret;
 
 	vcpu->stats.hypercalls++;
 	trace_khv_hypercall(vcpu->id, gpr[KHV_RAX], gpr[KHV_RBX], gpr[KHV_RCX], gpr[KHV_RDX],
 			    gpr[KHV_RSI]);
 	if (khv_hw->get_cpl(vcpu))
 		ret = -(u64)KVM_EPERM;
-	else if (nr == KVM_HC_VAPIC_POLL_IRQ)
-		ret = 0;	/* the exit itself was what it is for */
-	else if (nr == KVM_HC_SCHED_YIELD && khv_pv_has(vcpu, KVM_FEATURE_PV_SCHED_YIELD))
-		ret = 0;	/* a hint, not announced in CPUID and not taken */
+	else
+		ret = khv_pv_hypercall(vcpu, nr, wide);
 	vcpu->regs.gpr[KHV_RAX] = wide ? ret : (u32)ret;
 	return khv_intercept_done(vcpu, 0);
 }

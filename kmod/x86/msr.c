@@ -502,6 +502,8 @@ static const struct msr_def msr_table[] = {
 	{ MSR_KVM_WALL_CLOCK_NEW, SAVED, 0, 0, NULL, rd_pv, wr_pv },
 	{ MSR_KVM_SYSTEM_TIME_NEW, SAVED, 0, 0, NULL, rd_pv, wr_pv },
 	{ MSR_KVM_STEAL_TIME, SAVED, 0, 0, have_steal_time, rd_pv, wr_pv },
+	{ MSR_KVM_PV_EOI_EN, SAVED, 0, 0, NULL, rd_pv, wr_pv },
+	{ MSR_KVM_POLL_CONTROL, SAVED, 0, 0, NULL, rd_pv, wr_pv },
 	{ MSR_EFER, 0, 0, 0, NULL, rd_efer, wr_efer },
 	{ MSR_STAR, SAVED, SWITCHED(KHV_SW_STAR), ALL, NULL, rd_field, wr_switched },
 	{ MSR_LSTAR, SAVED, SWITCHED(KHV_SW_LSTAR), 0, NULL, rd_field, wr_switched_address },

@@ -373,6 +373,10 @@ static unsigned int feature_of(u32 index)
 		return KVM_FEATURE_CLOCKSOURCE;
 	case MSR_KVM_STEAL_TIME:
 		return KVM_FEATURE_STEAL_TIME;
+	case MSR_KVM_PV_EOI_EN:
+		return KVM_FEATURE_PV_EOI;
+	case MSR_KVM_POLL_CONTROL:
+		return KVM_FEATURE_POLL_CONTROL;
 	default:
 		return KVM_FEATURE_CLOCKSOURCE2;
 	}
@@ -393,6 +397,12 @@ int khv_pv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host)
 		return 0;
 	case MSR_KVM_STEAL_TIME:
 		*data = vcpu->steal.msr;
+		return 0;
+	case MSR_KVM_PV_EOI_EN:
+		*data = vcpu->pv.eoi_msr;
+		return 0;
+	case MSR_KVM_POLL_CONTROL:
+		*data = !vcpu->pv.no_polling;
 		return 0;
 	default:
 		return -ENOENT;
@@ -421,6 +431,13 @@ int khv_pv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 		break;
 	case MSR_KVM_STEAL_TIME:
 		return khv_steal_set(vcpu, data);
+	case MSR_KVM_PV_EOI_EN:
+		return khv_pv_eoi_set(vcpu, data);
+	case MSR_KVM_POLL_CONTROL:
+		if (data > 1)
+			return 1;
+		vcpu->pv.no_polling = !data;
+		return 0;
 	default:
 		return -ENOENT;
 	}

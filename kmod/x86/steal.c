@@ -9,11 +9,11 @@
 #include <linux/kvm_para.h>
 #include <linux/sched.h>
 #include <linux/stddef.h>
-#include <linux/uaccess.h>
 
 #include "vm/memslot.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
+#include "x86/cpuid.h"
 #include "x86/steal.h"
 
 /* Bits 5:1 must be zero: the page is 64 bytes, aligned. */
@@ -32,29 +32,61 @@ static u64 waited(void)
 #endif
 }
 
+static gpa_t preempted_gpa(const struct khv_steal *steal)
+{
+	return (steal->msr & STEAL_ADDRESS) + offsetof(struct kvm_steal_time, preempted);
+}
+
 /*
  * With the scheduler's locks held: nothing may fault, and a page that is not there is
- * left alone. Shadow tables are not told either, since no table of the guest is here
- * unless it wants to harm itself.
+ * left alone.
+ *
+ * Who sees the mark may ask for a TLB flush in its place (KVM_VCPU_FLUSH_TLB) and go on, so
+ * it is made once, lest it wipe that out, and not while this thread may yet use what was
+ * translated before.
  */
 static void mark_preempted(struct khv_vcpu *vcpu)
 {
-	gpa_t gpa = (vcpu->steal.msr & STEAL_ADDRESS) + offsetof(struct kvm_steal_time, preempted);
-	const struct khv_memslot *slot;
 	static const u8 preempted = KVM_VCPU_PREEMPTED;
-	unsigned long hva;
+	struct khv_steal *steal = &vcpu->steal;
 	int idx;
 
-	if (!(vcpu->steal.msr & KVM_MSR_ENABLED))
+	if (!(steal->msr & KVM_MSR_ENABLED) || steal->marked || vcpu->mid_exit)
 		return;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
-	slot = khv_memslot_find(vcpu->vm, gpa >> PAGE_SHIFT);
-	if (slot && !(slot->flags & KVM_MEM_READONLY)) {
-		hva = khv_memslot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
-		if (!copy_to_user_nofault((void __user *)hva, &preempted, sizeof(preempted)))
-			khv_memslot_mark_dirty(slot, gpa >> PAGE_SHIFT);
-	}
+	steal->marked = !khv_gpa_write_atomic(vcpu->vm, preempted_gpa(steal), &preempted,
+					      sizeof(preempted));
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
+}
+
+/* A flush that another vCPU's guest has left to this one. */
+static void flush_guest(struct khv_vcpu *vcpu)
+{
+	khv_request(vcpu, KHV_REQ_TLB_FLUSH);
+	/* Shadows of tables that were changed since are out of step, too. */
+	if (!khv_caps.nested_paging)
+		khv_request(vcpu, KHV_REQ_MMU_ROOT);
+}
+
+/*
+ * Take the mark away, and what was asked for meanwhile. The guest may write there at the
+ * same time, but if it does so without end it gets a flush. So it does when in doubt.
+ */
+static void unmark(struct khv_vcpu *vcpu)
+{
+	struct khv_steal *steal = &vcpu->steal;
+	u64 old = steal->marked ? KVM_VCPU_PREEMPTED : 0;
+	int tries = 4, r = -EAGAIN;
+	static const u8 none;
+
+	while (r == -EAGAIN && tries--)
+		r = khv_gpa_cmpxchg_quiet(vcpu->vm, preempted_gpa(steal), &old, none, 1);
+	if (r)
+		khv_gpa_write(vcpu->vm, preempted_gpa(steal), &none, sizeof(none));
+	/* Last: a mark made before this is seen as made is not made again. */
+	steal->marked = false;
+	if (r || ((old & KVM_VCPU_FLUSH_TLB) && khv_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH)))
+		flush_guest(vcpu);
 }
 
 static void sched_in(struct preempt_notifier *notifier, int cpu)
@@ -134,10 +166,8 @@ static void write_page(struct khv_vcpu *vcpu, gpa_t gpa)
 	if (khv_gpa_write(vm, gpa + version_at, &st.version, sizeof(st.version)))
 		return;
 	smp_wmb();	/* odd before the rest; the guest's reader has the counterpart */
-	st.preempted = 0;
 	st.steal += now - vcpu->steal.last;
 	vcpu->steal.last = now;
-	khv_gpa_write(vm, gpa + offsetof(struct kvm_steal_time, preempted), &st.preempted, 1);
 	khv_gpa_write(vm, gpa, &st.steal, sizeof(st.steal));
 	smp_wmb();	/* the rest before even */
 	st.version++;
@@ -149,6 +179,7 @@ void khv_steal_update(struct khv_vcpu *vcpu)
 	if (!(vcpu->steal.msr & KVM_MSR_ENABLED))
 		return;
 	watch(vcpu);
+	unmark(vcpu);
 	write_page(vcpu, vcpu->steal.msr & STEAL_ADDRESS);
 }
 
@@ -159,6 +190,10 @@ int khv_steal_set(struct khv_vcpu *vcpu, u64 data)
 	if (data & STEAL_RESERVED)
 		return 1;
 	steal->msr = data;
+	/* What may be asked for in the old place is not read there any more. */
+	if (steal->marked)
+		flush_guest(vcpu);
+	steal->marked = false;
 	if (!(data & KVM_MSR_ENABLED))
 		return 0;
 	steal->pid = current->pid;

@@ -18,12 +18,13 @@ struct khv_vcpu;
  * @pid: the thread that @last is of
  * @notifier: in the list of the thread inside KVM_RUN, while @watched
  * @counted: preempt notifiers are on for this vCPU's sake
+ * @marked: the page says that the vCPU is preempted, and perhaps more
  */
 struct khv_steal {
 	u64 msr;
 	u64 last;
 	pid_t pid;
-	bool watched, counted;
+	bool watched, counted, marked;
 	struct preempt_notifier notifier;
 };
 

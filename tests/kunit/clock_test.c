@@ -16,6 +16,11 @@ int khv_steal_set(struct khv_vcpu *vcpu, u64 data)
 	return 0;
 }
 
+int khv_pv_eoi_set(struct khv_vcpu *vcpu, u64 data)
+{
+	return 0;
+}
+
 /* What a guest computes, in as many bits as it takes. */
 static u64 exact_ns(u64 cycles, u64 hz)
 {

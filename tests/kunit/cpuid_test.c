@@ -129,9 +129,13 @@ static void supported_paravirtual(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memcmp(&e->edx, "M\0\0\0", 4), 0);
 	e = host_entry(nent, KVM_CPUID_FEATURES, 0);
 	KUNIT_ASSERT_NOT_NULL(test, e);
-	KUNIT_EXPECT_EQ(test, e->eax & ~(u32)BIT(KVM_FEATURE_STEAL_TIME),
-			(u32)(BIT(0) | BIT(1) | BIT(3) | BIT(24)));
+	/* Clocks, EOI, unhalt, IPIs, poll control, yield. */
+	KUNIT_EXPECT_EQ(test, e->eax & ~(u32)(BIT(KVM_FEATURE_STEAL_TIME) |
+					      BIT(KVM_FEATURE_PV_TLB_FLUSH)),
+			(u32)(BIT(0) | BIT(1) | BIT(3) | BIT(6) | BIT(7) | BIT(11) | BIT(12) |
+			      BIT(13) | BIT(24)));
 	KUNIT_EXPECT_EQ(test, !!(e->eax & BIT(KVM_FEATURE_STEAL_TIME)), sched_info_on());
+	KUNIT_EXPECT_EQ(test, !!(e->eax & BIT(KVM_FEATURE_PV_TLB_FLUSH)), sched_info_on());
 }
 
 #define INDEXED KVM_CPUID_FLAG_SIGNIFCANT_INDEX

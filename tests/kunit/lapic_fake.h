@@ -70,6 +70,7 @@ static struct {
 	int broadcast;		/* last EOI that reached the I/O APIC */
 	bool broadcast_level;
 	bool pic;
+	bool pv_ended;		/* the guest has taken the offer of a paravirtual EOI */
 } w;
 
 void khv_vcpu_kick(struct khv_vcpu *vcpu)
@@ -106,6 +107,19 @@ bool khv_pic_pending(struct khv_vm *vm)
 
 void khv_cpuid_refresh(struct khv_vcpu *vcpu)
 {
+}
+
+bool khv_pv_eoi_settle(struct khv_vcpu *vcpu)
+{
+	vcpu->pv.eoi_offered = false;
+	if (w.pv_ended)
+		khv_lapic_end_highest(vcpu);
+	return true;
+}
+
+void khv_pv_eoi_finish(struct khv_vcpu *vcpu, bool may_sleep)
+{
+	khv_pv_eoi_settle(vcpu);
 }
 
 void khv_vcpu_reset(struct khv_vcpu *vcpu, bool init)

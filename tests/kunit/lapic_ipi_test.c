@@ -30,6 +30,41 @@ static void test_x2apic_icr(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w.kicks[0], 0u);
 }
 
+static u32 bitmap(u64 ids, u64 first, u32 icr)
+{
+	return khv_lapic_send_bitmap(w.vcpu[0], ids, first, icr);
+}
+
+/* Numbers of bits are APIC IDs, whatever the guest makes of them. */
+static void test_bitmap(struct kunit *test)
+{
+	enable_all();
+	KUNIT_EXPECT_EQ(test, bitmap(0xe, 0, 0x51), 3u);
+	KUNIT_EXPECT_EQ(test, taken(0x51), 0xeu);
+	KUNIT_EXPECT_EQ(test, bitmap(~0ULL, 2, 0x51), 2u);
+	/* Pending already: counted, too. */
+	KUNIT_EXPECT_EQ(test, bitmap(1, 3, 0x51), 1u);
+	KUNIT_EXPECT_EQ(test, taken(0x51), BIT(2) | BIT(3));
+	KUNIT_EXPECT_EQ(test, bitmap(~0ULL, 4, 0x51), 0u);
+	KUNIT_EXPECT_EQ(test, bitmap(~0ULL, KHV_MAX_VCPU_ID, 0x51), 0u);
+	KUNIT_EXPECT_EQ(test, bitmap(~0ULL, U32_MAX - 3, 0x51), 0u);
+	KUNIT_EXPECT_EQ(test, bitmap(~0ULL, (u64)U32_MAX + 1, 0x51), 0u);
+	KUNIT_EXPECT_EQ(test, bitmap(0, 0, 0x51), 0u);
+	KUNIT_EXPECT_EQ(test, taken(0x51), 0u);
+
+	KUNIT_EXPECT_EQ(test, bitmap(0x6, 0, 0x400), 2u);
+	KUNIT_EXPECT_EQ(test, w.nmis[1] + w.nmis[2], 2u);
+	/* An APIC that is off in software takes NMIs, one that is off is not there. */
+	wr(w.vcpu[1], APIC_SPIV, 0xff);
+	KUNIT_EXPECT_EQ(test, bitmap(0x2, 0, 0x51), 0u);
+	KUNIT_EXPECT_EQ(test, bitmap(0x2, 0, 0x400), 1u);
+	KUNIT_ASSERT_EQ(test, khv_lapic_set_base(w.vcpu[1], APIC_DEFAULT_PHYS_BASE, false), 0);
+	KUNIT_EXPECT_EQ(test, bitmap(0x2, 0, 0x400), 0u);
+	KUNIT_EXPECT_NULL(test, khv_lapic_by_id(w.vm, 1));
+	KUNIT_EXPECT_NULL(test, khv_lapic_by_id(w.vm, BIT_ULL(32) + 2));
+	KUNIT_EXPECT_PTR_EQ(test, khv_lapic_by_id(w.vm, 2), w.vcpu[2]->lapic);
+}
+
 static void test_destinations(struct kunit *test)
 {
 	unsigned int i;
@@ -276,6 +311,7 @@ static void test_lvt(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(test_x2apic_icr),
+	KUNIT_CASE(test_bitmap),
 	KUNIT_CASE(test_destinations),
 	KUNIT_CASE(test_device_broadcast),
 	KUNIT_CASE(test_lowest_priority),

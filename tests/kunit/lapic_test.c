@@ -91,6 +91,56 @@ static void test_nesting_and_eoi(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khv_lapic_highest(vcpu), 0x36);
 }
 
+static void put_in_service(struct khv_vcpu *vcpu, u8 vector, bool level)
+{
+	khv_lapic_set_irr(vcpu, vector, level);
+	khv_lapic_ack(vcpu, vector);
+}
+
+/* Which ends a guest may make without an exit, and what becomes of those it has made. */
+static void test_silent_eoi(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = w.vcpu[0];
+
+	enable(vcpu);
+	KUNIT_EXPECT_FALSE(test, khv_lapic_eoi_unheard(vcpu));
+	put_in_service(vcpu, 0x41, false);
+	KUNIT_EXPECT_TRUE(test, khv_lapic_eoi_unheard(vcpu));
+	/* The next one's turn comes with an EOI, whether it is above or not. */
+	khv_lapic_set_irr(vcpu, 0x31, false);
+	KUNIT_EXPECT_FALSE(test, khv_lapic_eoi_unheard(vcpu));
+	KUNIT_EXPECT_EQ(test, taken(0x31), BIT(0));
+	w.vm->irqfds.nr_resample = 1;
+	KUNIT_EXPECT_FALSE(test, khv_lapic_eoi_unheard(vcpu));
+	w.vm->irqfds.nr_resample = 0;
+	put_in_service(vcpu, 0x52, true);
+	KUNIT_EXPECT_FALSE(test, khv_lapic_eoi_unheard(vcpu));
+	wr(vcpu, APIC_EOI, 0);
+	KUNIT_EXPECT_TRUE(test, khv_lapic_eoi_unheard(vcpu));
+	w.vm->irq.split = true;
+	KUNIT_EXPECT_FALSE(test, khv_lapic_eoi_unheard(vcpu));
+	put_in_service(vcpu, 0x62, false);
+	KUNIT_EXPECT_TRUE(test, khv_lapic_eoi_unheard(vcpu));
+	w.vm->irq.split = false;
+
+	/* 0x62 has been ended without an exit; this ends 0x41. */
+	vcpu->pv.eoi_offered = true;
+	w.pv_ended = true;
+	wr(vcpu, APIC_EOI, 0);
+	KUNIT_EXPECT_FALSE(test, vcpu->pv.eoi_offered);
+	KUNIT_EXPECT_EQ(test, vcpu->lapic->highest_isr, -1);
+	/* A guest that writes anyway ends one; and registers are read as they are by now. */
+	put_in_service(vcpu, 0x41, false);
+	put_in_service(vcpu, 0x62, false);
+	vcpu->pv.eoi_offered = true;
+	w.pv_ended = false;
+	wr(vcpu, APIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, rd(vcpu, APIC_PROCPRI), 0x40u);
+	vcpu->pv.eoi_offered = true;
+	w.pv_ended = true;
+	KUNIT_EXPECT_EQ(test, rd(vcpu, APIC_PROCPRI), 0u);
+}
+
 static void test_mmio_widths(struct kunit *test)
 {
 	struct khv_vcpu *vcpu = w.vcpu[2];
@@ -593,6 +643,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(test_reset_state),
 	KUNIT_CASE(test_priorities),
 	KUNIT_CASE(test_nesting_and_eoi),
+	KUNIT_CASE(test_silent_eoi),
 	KUNIT_CASE(test_mmio_widths),
 	KUNIT_CASE(test_base_transitions),
 	KUNIT_CASE(test_x2apic_faults),
