@@ -22,6 +22,7 @@
 
 #include "ksft.h"
 #include "measure.h"
+#include "report.h"
 #include "vm.h"
 
 #define RAM_SIZE	KiB(512)
@@ -34,16 +35,6 @@ enum { CPUID, PORT, MMIO, FRESH, NR_PATHS };
 static const char *const keys[NR_PATHS] = { "cpuid", "port_write", "mmio_write", "fresh_page" };
 static const char *const titles[NR_PATHS] = {
 	"CPUID exit", "port write to userspace", "MMIO write to userspace", "fresh-page fault",
-};
-
-/* Ticks per exit in hundredths; the spread is the distance of the quartiles. */
-struct result {
-	uint64_t ticks, spread;
-};
-
-struct device {
-	const char *path;
-	struct result results[NR_PATHS];
 };
 
 static unsigned int exits = 20, repeats = 201;
@@ -188,66 +179,6 @@ static void measure_fresh_pages(struct device *dev)
 	munmap(fresh, size);
 }
 
-static void print_hundredths(const char *format, uint64_t value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%llu.%02llu", (unsigned long long)value / 100,
-		 (unsigned long long)value % 100);
-	printf(format, text);
-}
-
-static uint64_t ratio(struct device *devs, int path)
-{
-	uint64_t under = devs[1].results[path].ticks;
-
-	return under ? (devs[0].results[path].ticks * 100 + under / 2) / under : 0;
-}
-
-static void print_table(struct device *devs, unsigned int count)
-{
-	unsigned int path, d;
-
-	printf("TSC ticks per exit: median of %u repeats of %u exits (distance of quartiles)\n",
-	       repeats, exits);
-	printf("%-26s", "");
-	for (d = 0; d < count; d++)
-		printf("%22s", devs[d].path);
-	printf(count == 2 ? "%10s\n" : "%s\n", count == 2 ? "ratio" : "");
-	for (path = 0; path < NR_PATHS; path++) {
-		printf("%-26s", titles[path]);
-		for (d = 0; d < count; d++) {
-			print_hundredths("%12s", devs[d].results[path].ticks);
-			print_hundredths(" (%7s)", devs[d].results[path].spread);
-		}
-		if (count == 2)
-			print_hundredths("%10s", ratio(devs, path));
-		printf("\n");
-	}
-}
-
-static void print_json(struct device *devs, unsigned int count)
-{
-	unsigned int path, d;
-
-	printf("{\"exits\": %u, \"repeats\": %u, \"devices\": {", exits, repeats);
-	for (d = 0; d < count; d++) {
-		printf("%s\"%s\": {", d ? ", " : "", devs[d].path);
-		for (path = 0; path < NR_PATHS; path++) {
-			printf("%s\"%s\": {\"ticks\": ", path ? ", " : "", keys[path]);
-			print_hundredths("%s", devs[d].results[path].ticks);
-			print_hundredths(", \"spread\": %s}", devs[d].results[path].spread);
-		}
-		printf("}");
-	}
-	printf("}");
-	for (path = 0; count == 2 && path < NR_PATHS; path++) {
-		printf("%s\"%s\": ", path ? ", " : ", \"ratio\": {", keys[path]);
-		print_hundredths("%s", ratio(devs, path));
-	}
-	printf("%s}\n", count == 2 ? "}" : "");
-}
-
 static int usage(const char *program)
 {
 	fprintf(stderr,
@@ -261,17 +192,6 @@ static int usage(const char *program)
 	return 2;
 }
 
-static unsigned int default_devices(struct device *devs)
-{
-	static const char *const paths[] = { "/dev/khv", "/dev/kvm" };
-	unsigned int i, count = 0;
-
-	for (i = 0; i < KSFT_ARRAY_SIZE(paths); i++)
-		if (!access(paths[i], F_OK))
-			devs[count++].path = paths[i];
-	return count;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -279,7 +199,12 @@ int main(int argc, char **argv)
 		{ "repeats", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	struct device devs[2] = { 0 };
+	struct device devs[MAX_DEVICES] = { 0 };
+	char heading[128], members[64];
+	struct report report = {
+		.heading = heading, .json = members, .keys = keys, .titles = titles,
+		.rows = NR_PATHS,
+	};
 	unsigned int count = 0, i;
 	bool json = false;
 	int option;
@@ -297,7 +222,7 @@ int main(int argc, char **argv)
 			return usage(argv[0]);
 	}
 	if (!count)
-		count = default_devices(devs);
+		count = devices_find(devs);
 	if (!count) {
 		fprintf(stderr, "%s: neither /dev/khv nor /dev/kvm is here; load a module\n",
 			argv[0]);
@@ -308,9 +233,10 @@ int main(int argc, char **argv)
 		measure_instructions(&devs[i]);
 		measure_fresh_pages(&devs[i]);
 	}
-	if (json)
-		print_json(devs, count);
-	else
-		print_table(devs, count);
+	snprintf(heading, sizeof(heading),
+		 "TSC ticks per exit: median of %u repeats of %u exits (distance of quartiles)",
+		 repeats, exits);
+	snprintf(members, sizeof(members), "\"exits\": %u, \"repeats\": %u", exits, repeats);
+	report_print(&report, devs, count, json);
 	return 0;
 }

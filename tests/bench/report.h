@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A table of what was measured: a row for each thing, a column for each device,
+ * and the ratio of the first device to the second. As text or as JSON.
+ */
+#ifndef KHV_BENCH_REPORT_H
+#define KHV_BENCH_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MAX_ROWS	8
+#define MAX_DEVICES	2
+
+/* Ticks in hundredths; the spread is the distance of the quartiles. */
+struct result {
+	uint64_t ticks, spread;
+	bool missing;
+};
+
+struct device {
+	const char *path;
+	struct result results[MAX_ROWS];
+};
+
+/* What the rows are, and what stands above them. */
+struct report {
+	const char *heading;
+	const char *json;		/* members for the beginning of the object */
+	const char *const *keys, *const *titles;
+	unsigned int rows;
+};
+
+/* /dev/khv and /dev/kvm, as far as they are there; how many. */
+unsigned int devices_find(struct device devs[MAX_DEVICES]);
+
+void report_print(const struct report *r, const struct device *devs, unsigned int count,
+		  bool json);
+
+#endif
