@@ -94,41 +94,6 @@ static bool parameter_is_on(const struct config *c)
 	return value == 'Y' || value == '1';
 }
 
-/* ---- counters ---- */
-
-/* "KVM_GET_STATS_FD" in the kernel's api.rst. */
-static uint64_t exits_of(int vcpu_fd)
-{
-	int fd = try_ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *desc;
-	uint64_t exits = 0;
-	bool found = false;
-	size_t size;
-	unsigned int i;
-
-	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header)) {
-		fprintf(stderr, "bench-faults: no statistics of the vCPU: %s\n", strerror(errno));
-		exit(1);
-	}
-	size = sizeof(*desc) + header.name_size;
-	desc = malloc(size);
-	for (i = 0; desc && i < header.num_desc; i++) {
-		if (pread(fd, desc, size, header.desc_offset + i * size) != (ssize_t)size)
-			break;
-		if (!strcmp(desc->name, "exits"))
-			found = pread(fd, &exits, sizeof(exits), header.data_offset +
-				      desc->offset) == sizeof(exits);
-	}
-	if (!found) {
-		fprintf(stderr, "bench-faults: the vCPU's statistics do not count exits\n");
-		exit(1);
-	}
-	free(desc);
-	close(fd);
-	return exits;
-}
-
 /* ---- measuring ---- */
 
 static void run_guest(struct config *c)
@@ -146,11 +111,11 @@ static void run_guest(struct config *c)
 	guest_start(vcpu, faults_guest);
 	guest_run_sync(vcpu, 1);
 	for (i = 0; i < NR_PHASES; i++) {
-		exits = exits_of(vcpu->fd);
+		exits = vcpu_statistic(vcpu, "exits");
 		ticks = ticks_now();
 		guest_run_sync(vcpu, 1);
 		c->phases[i].ticks = ticks_now() - ticks;
-		c->phases[i].exits = exits_of(vcpu->fd) - exits;
+		c->phases[i].exits = vcpu_statistic(vcpu, "exits") - exits;
 	}
 	guest_run_done(vcpu);
 	vcpu_destroy(vcpu);

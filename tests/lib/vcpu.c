@@ -29,6 +29,34 @@ struct vcpu *vcpu_create_bare(struct vm *vm, unsigned int id)
 	return vcpu;
 }
 
+/* "KVM_GET_STATS_FD" in the kernel's api.rst. */
+uint64_t vcpu_statistic(struct vcpu *vcpu, const char *name)
+{
+	int fd = try_ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *desc;
+	uint64_t value = 0;
+	bool found = false;
+	size_t size;
+	unsigned int i;
+
+	ASSERT(fd >= 0, "KVM_GET_STATS_FD: %s", strerror(-fd));
+	ASSERT(pread(fd, &header, sizeof(header), 0) == sizeof(header));
+	size = sizeof(*desc) + header.name_size;
+	desc = malloc(size);
+	ASSERT(desc);
+	for (i = 0; i < header.num_desc && !found; i++) {
+		ASSERT(pread(fd, desc, size, header.desc_offset + i * size) == (ssize_t)size);
+		if (!strcmp(desc->name, name))
+			found = pread(fd, &value, sizeof(value), header.data_offset +
+				      desc->offset) == sizeof(value);
+	}
+	ASSERT(found, "the vCPU's statistics do not count %s", name);
+	free(desc);
+	close(fd);
+	return value;
+}
+
 struct vcpu *vcpu_create(struct vm *vm, unsigned int id)
 {
 	struct vcpu *vcpu = vcpu_create_bare(vm, id);

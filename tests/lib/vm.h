@@ -76,6 +76,9 @@ bool host_is_vmx(void);
  */
 bool host_runs_real_mode(void);
 
+/* Whether khv under test has the processor virtualize x2APICs. */
+bool host_virtualizes_x2apic(void);
+
 /*
  * For tests whose threads compete without a pause: on Bochs with its one processor
  * the host's timer gets lost under them, on KVM just as on khv. Skips the test there.
@@ -118,6 +121,9 @@ void vcpu_set_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs);
 /* 1 when the register took it, 0 when it was refused, -errno. */
 int try_set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
 int try_get_msr(struct vcpu *vcpu, uint32_t index, uint64_t *value);
+
+/* What the vCPU's statistics say under @name (KVM_GET_STATS_FD). */
+uint64_t vcpu_statistic(struct vcpu *vcpu, const char *name);
 
 /* KVM_RUN: 0 or -errno. */
 int try_run(struct vcpu *vcpu);
