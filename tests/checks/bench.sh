@@ -10,7 +10,7 @@ bench()
 	local cpu=$1 name=$2 status
 
 	shift
-	"$RUN" --cpu "$cpu" --kvm -- "$@" >"$WORK/out"
+	"$RUN" --cpu "$cpu" --kvm --timeout 1200 -- "$@" >"$WORK/out"
 	status=$?
 	cat "$WORK/out"
 	if [ "$status" = 0 ]; then
@@ -21,4 +21,5 @@ bench()
 }
 
 bench intel bench-exits
+bench intel bench-interrupts --repeats 51
 bench amd bench-faults --mib 16 --forks 10
