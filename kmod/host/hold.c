@@ -20,6 +20,7 @@
 #include "host/hold.h"
 
 bool khv_hold;
+bool khv_hold_kvm;
 DEFINE_PER_CPU(bool, khv_hold_going);
 
 static const struct khv_hold_ops *hold_ops;
@@ -140,6 +141,7 @@ static void disarm_emergency(void) { }
 /* KVM looks at the hardware when it starts: be out of its way before its init runs. */
 static void kvm_comes(const char *name)
 {
+	WRITE_ONCE(khv_hold_kvm, true);
 	/* It takes the slot without asking whether it is free. */
 	disarm_emergency();
 	if (!want_hold || !yields)
@@ -154,6 +156,7 @@ static void kvm_comes(const char *name)
 /* Its exit has run: the slot is free, and nobody else wants the hardware. */
 static void kvm_goes(const char *name)
 {
+	WRITE_ONCE(khv_hold_kvm, false);
 	arm_emergency();
 	if (want_hold || !yields || stopping)
 		return;
@@ -202,6 +205,7 @@ int khv_hold_init(const struct khv_hold_ops *ops, bool want, bool yield)
 	want_hold = want;
 	khv_hold = want;
 	yields = yield;
+	khv_hold_kvm = khv_kvm_present();
 	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/khv:online", came_online, going_offline);
 	if (r < 0)
 		return r;
@@ -215,7 +219,7 @@ int khv_hold_init(const struct khv_hold_ops *ops, bool want, bool yield)
 	r = register_pm_notifier(&pm_nb);
 	if (r)
 		goto err_reboot;
-	if (!khv_kvm_present())
+	if (!khv_hold_kvm)
 		arm_emergency();
 	return 0;
 

@@ -26,6 +26,8 @@ struct khv_hold_ops {
 
 /* It may stay on between regions. READ_ONCE: changes at any time, and the CPUs follow. */
 extern bool khv_hold;
+/* KVM's module is there: its guests may run between two regions. READ_ONCE likewise. */
+extern bool khv_hold_kvm;
 /* This CPU is about to be taken offline: it must not stay on. */
 DECLARE_PER_CPU(bool, khv_hold_going);
 

@@ -123,13 +123,18 @@ void khv_vmxon_put(void);
 
 /*
  * Own VMX on this CPU with @vmcs current. Preemption off; interrupts on before
- * and off after success. 0, -EBUSY when another has VMX on, -EIO when VMXON failed.
+ * and off after success. 0, -EIO or -EPERM when VMXON failed, -EBUSY when it cannot
+ * be told who has VMX on, or processor trace is in use and would end.
  */
 int khv_vmxon_enter(struct khv_vmcs *vmcs);
 /* Reverse; leaves interrupts off. */
 void khv_vmxon_leave(struct khv_vmcs *vmcs);
 /* True when interrupts may be enabled inside the region. */
 bool khv_vmxon_may_take_irqs(void);
+/* Inside a region: guests of another hypervisor may have run on this CPU since the last one. */
+bool khv_vmxon_is_shared(void);
+/* Inside a region: VMX is KVM's, and MSRs may still be as one of its guests has them. */
+bool khv_vmxon_is_borrowed(void);
 /* Make no CPU remember @vmcs. May sleep. */
 void khv_vmxon_forget(struct khv_vmcs *vmcs);
 /* "exclusive" or "per-run": the mode that new regions get. */
@@ -195,6 +200,11 @@ void khv_mitigate_exit(void);
  * L1D flush. Interrupts off.
  */
 void khv_mitigate_enter(const void *owner);
+/*
+ * Another hypervisor's guest may be next on this CPU, and be followed by one of ours:
+ * a barrier now, and one at the next khv_mitigate_enter(). Interrupts off.
+ */
+void khv_mitigate_neighbour(void);
 /* @owner's memory is about to be reused: no CPU may think it is still its last owner. */
 void khv_mitigate_forget(const void *owner);
 

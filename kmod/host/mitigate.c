@@ -111,6 +111,13 @@ void khv_mitigate_enter(const void *owner)
 		flush_l1d();
 }
 
+void khv_mitigate_neighbour(void)
+{
+	this_cpu_write(last_owner, NULL);
+	if (khv_mitigations.ibpb)
+		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
 void khv_mitigate_forget(const void *owner)
 {
 	int cpu;

@@ -5,8 +5,12 @@
  * exclusive: VMXON stays on from the first region on a CPU until the last VM is
  * gone, CR4's shadow knows of it, and interrupts may be taken inside a region.
  * per-run: VMX is on from region entry to region exit with interrupts off
- * throughout, and nobody else can see it. A CPU whose VMX another owner has
- * switched on is left alone: -EBUSY.
+ * throughout, and nobody else can see it.
+ * borrowed: another owner, KVM, has switched VMX on. Its current VMCS is noted at
+ * region entry and current again at region exit, with interrupts off throughout:
+ * whoever runs on this CPU next finds what he left.
+ *
+ * Which of them it is, is decided at each region entry, by who has VMX on then.
  *
  * Exclusive needs cr4_update_irqsoff(), which kernels from 6.19 on keep for
  * KVM, and it makes KVM's own start fail, so it ends while KVM's module is there
@@ -39,6 +43,8 @@
  * @current_vmcs: what VMPTRLD was last given, while @on
  * @vmcss: every VMCS this CPU may have cached, while @on
  * @saved_cr4: per-run: what to go back to
+ * @borrowed: the region that is open uses VMX that another has switched on
+ * @neighbour: whose current VMCS was this, or VMCS_NONE
  */
 struct vmxon_cpu {
 	void *page;
@@ -47,7 +53,12 @@ struct vmxon_cpu {
 	struct khv_vmcs *current_vmcs;
 	struct list_head vmcss;
 	unsigned long saved_cr4;
+	bool borrowed;
+	u64 neighbour;
 };
+
+/* "SDM, VMPTRST": what it stores when there is no current VMCS. */
+#define VMCS_NONE	(~0ULL)
 
 static DEFINE_PER_CPU(struct vmxon_cpu, vmxon_cpu);
 /* Processor trace does not go with VMX here (Broadwell): VMXON ends it. */
@@ -200,6 +211,33 @@ static int enter_per_run(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 	return 0;
 }
 
+/* -EBUSY when CR4 says that VMX is on, and it is not. */
+static int enter_borrowed(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
+{
+	asm goto("1: vmptrst %0\n"
+		 _ASM_EXTABLE(1b, %l[fault])
+		 : : "m" (c->neighbour) : "memory", "cc" : fault);
+	khv_vmclear(vmcs->pa);
+	khv_vmptrld(vmcs->pa);
+	vmcs->launched = false;
+	c->borrowed = true;
+	return 0;
+fault:
+	return -EBUSY;
+}
+
+static void leave_borrowed(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
+{
+	/* The other's VMXOFF must find none of ours in the processor. */
+	khv_vmclear(vmcs->pa);
+	c->borrowed = false;
+	if (c->neighbour == VMCS_NONE)
+		return;
+	khv_vmptrld(c->neighbour);
+	/* KVM has a barrier for another vCPU of its own, and knows of none of ours. */
+	khv_mitigate_neighbour();
+}
+
 static noinline int enter_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 {
 	int cpu = READ_ONCE(vmcs->cpu);
@@ -217,7 +255,7 @@ static noinline int enter_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 	if (c->on)
 		r = enter_exclusive(c, vmcs);
 	else if (c->saved_cr4 & X86_CR4_VMXE)
-		r = -EBUSY;
+		r = enter_borrowed(c, vmcs);
 	else if (READ_ONCE(khv_hold) && !this_cpu_read(khv_hold_going))
 		r = enter_exclusive(c, vmcs);
 	else
@@ -249,10 +287,16 @@ static noinline void leave_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 		exclusive_off(c);
 		return;
 	}
+	if (c->borrowed) {
+		leave_borrowed(c, vmcs);
+		return;
+	}
 	khv_vmclear(vmcs->pa);
 	vmxoff();
 	trace_again();
 	khv_write_cr4_raw(c->saved_cr4);
+	if (unlikely(READ_ONCE(khv_hold_kvm)))
+		khv_mitigate_neighbour();
 }
 
 void khv_vmxon_leave(struct khv_vmcs *vmcs)
@@ -267,6 +311,16 @@ void khv_vmxon_leave(struct khv_vmcs *vmcs)
 bool khv_vmxon_may_take_irqs(void)
 {
 	return this_cpu_read(vmxon_cpu.on) && READ_ONCE(khv_hold);
+}
+
+bool khv_vmxon_is_shared(void)
+{
+	return !this_cpu_read(vmxon_cpu.on);
+}
+
+bool khv_vmxon_is_borrowed(void)
+{
+	return this_cpu_read(vmxon_cpu.borrowed);
 }
 
 static void forget_ipi(void *arg)

@@ -14,15 +14,23 @@
 #include "vmx/vmx.h"
 #include "x86/regs_inline.h"
 
-/* The host's values of what is switched and the same on every CPU. */
-static struct { u64 star, lstar, fmask, efer; } host_msrs;
-
-void khv_vmx_msr_host_init(void)
+/*
+ * KVM leaves its guests' values until this CPU goes back to user space, and takes them
+ * for loaded when its guest is next: while it has VMX on, what is there goes back there,
+ * whatever it is. With VMX off there are the kernel's own, which stay.
+ */
+void khv_vmx_msr_host_read(struct vmx_vcpu *vmx)
 {
-	rdmsrq(MSR_STAR, host_msrs.star);
-	rdmsrq(MSR_LSTAR, host_msrs.lstar);
-	rdmsrq(MSR_SYSCALL_MASK, host_msrs.fmask);
-	rdmsrq(MSR_EFER, host_msrs.efer);
+	struct vmx_host_msrs *host = &vmx->host_msrs;
+
+	rdmsrq(MSR_STAR, host->star);
+	rdmsrq(MSR_LSTAR, host->lstar);
+	rdmsrq(MSR_SYSCALL_MASK, host->fmask);
+	if (!vmx_caps.efer)
+		rdmsrq(MSR_EFER, host->efer);
+	if (khv_caps.rdtscp)
+		rdmsrq(MSR_TSC_AUX, host->tsc_aux);
+	vmx->host_msrs_foreign = khv_vmxon_is_borrowed();
 }
 
 /* Without an exit, if the client does not object. */
@@ -71,21 +79,23 @@ static void load_if_differs(u32 msr, u64 to, u64 from)
 void khv_vmx_msr_load(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	const struct vmx_host_msrs *host = &vmx->host_msrs;
 	u64 *sw = vcpu->msrs.switched;
 
 	/* Without EFER.SCE, SYSCALL is #UD and its MSRs mean nothing. */
 	if (vcpu->regs.efer & EFER_SCE) {
-		load_if_differs(MSR_STAR, sw[KHV_SW_STAR], host_msrs.star);
-		load_if_differs(MSR_LSTAR, sw[KHV_SW_LSTAR], host_msrs.lstar);
-		load_if_differs(MSR_SYSCALL_MASK, sw[KHV_SW_FMASK], host_msrs.fmask);
+		load_if_differs(MSR_STAR, sw[KHV_SW_STAR], host->star);
+		load_if_differs(MSR_LSTAR, sw[KHV_SW_LSTAR], host->lstar);
+		load_if_differs(MSR_SYSCALL_MASK, sw[KHV_SW_FMASK], host->fmask);
 		vmx->syscall_msrs_loaded = true;
-	} else if (!vmx_caps.efer && (host_msrs.efer & EFER_SCE)) {
+	}
+	if (!vmx_caps.efer && unlikely((vcpu->regs.efer ^ host->efer) & EFER_SCE)) {
 		/* Entry sets LMA and LME; NX is on for guest and host. */
-		wrmsrq(MSR_EFER, host_msrs.efer & ~(u64)EFER_SCE);
+		wrmsrq(MSR_EFER, host->efer ^ EFER_SCE);
 		vmx->efer_loaded = true;
 	}
 	if (khv_has(vcpu, RDTSCP) || khv_has(vcpu, RDPID)) {
-		load_if_differs(MSR_TSC_AUX, sw[KHV_SW_TSC_AUX], vmx->host_tsc_aux);
+		load_if_differs(MSR_TSC_AUX, sw[KHV_SW_TSC_AUX], host->tsc_aux);
 		vmx->tsc_aux_loaded = true;
 	}
 	wrmsrq(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
@@ -95,21 +105,22 @@ void khv_vmx_msr_load(struct khv_vcpu *vcpu)
 void khv_vmx_msr_put(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	const struct vmx_host_msrs *host = &vmx->host_msrs;
 	u64 *sw = vcpu->msrs.switched;
 
 	rdmsrq(MSR_KERNEL_GS_BASE, sw[KHV_SW_KERNEL_GS_BASE]);
 	if (vmx->syscall_msrs_loaded) {
-		load_if_differs(MSR_STAR, host_msrs.star, sw[KHV_SW_STAR]);
-		load_if_differs(MSR_LSTAR, host_msrs.lstar, sw[KHV_SW_LSTAR]);
-		load_if_differs(MSR_SYSCALL_MASK, host_msrs.fmask, sw[KHV_SW_FMASK]);
+		load_if_differs(MSR_STAR, host->star, sw[KHV_SW_STAR]);
+		load_if_differs(MSR_LSTAR, host->lstar, sw[KHV_SW_LSTAR]);
+		load_if_differs(MSR_SYSCALL_MASK, host->fmask, sw[KHV_SW_FMASK]);
 		vmx->syscall_msrs_loaded = false;
 	}
 	if (unlikely(vmx->efer_loaded)) {
-		wrmsrq(MSR_EFER, host_msrs.efer);
+		wrmsrq(MSR_EFER, host->efer);
 		vmx->efer_loaded = false;
 	}
 	if (vmx->tsc_aux_loaded) {
-		load_if_differs(MSR_TSC_AUX, vmx->host_tsc_aux, sw[KHV_SW_TSC_AUX]);
+		load_if_differs(MSR_TSC_AUX, host->tsc_aux, sw[KHV_SW_TSC_AUX]);
 		vmx->tsc_aux_loaded = false;
 	}
 }

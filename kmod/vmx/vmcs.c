@@ -190,7 +190,6 @@ void khv_vmx_host_cpu(struct vmx_vcpu *vmx)
 	khv_vmwrite(HOST_GS_BASE, val);
 	rdmsrq(MSR_IA32_SYSENTER_ESP, val);
 	khv_vmwrite(HOST_IA32_SYSENTER_ESP, val);
-	if (khv_caps.rdtscp)
-		rdmsrq(MSR_TSC_AUX, vmx->host_tsc_aux);
+	khv_vmx_msr_host_read(vmx);
 	vmx->host_cpu = smp_processor_id();
 }

@@ -68,7 +68,6 @@ static int vmx_init(void)
 	r = parse_mode(&mode);
 	if (r)
 		return r;
-	khv_vmx_msr_host_init();
 	khv_vmx_perf_init();
 	r = khv_mitigate_init(khv_caps.nested_paging);
 	if (r)
@@ -189,7 +188,12 @@ static int region_enter(struct khv_vcpu *vcpu)
 		khv_vmx_host_cpu(vmx);
 		/* Translations that this CPU kept from an earlier stay, or of another's VPID. */
 		vmx->flush |= VMX_FLUSH_EPT | VMX_FLUSH_VPID;
+	} else if (unlikely(vmx->host_msrs_foreign || khv_vmxon_is_borrowed())) {
+		khv_vmx_msr_host_read(vmx);
 	}
+	/* KVM numbers its VPIDs, too. With EPT, translations are told apart by its root as well. */
+	if (unlikely(khv_vmxon_is_shared()) && !khv_caps.nested_paging)
+		vmx->flush |= VMX_FLUSH_VPID;
 	if (vmx->host.fs_base != vmx->host_fs_base) {
 		vmx->host_fs_base = vmx->host.fs_base;
 		khv_vmwrite(HOST_FS_BASE, vmx->host_fs_base);
@@ -229,6 +233,8 @@ static void region_leave(struct khv_vcpu *vcpu)
 	}
 	khv_host_restore(&vmx->host);
 	khv_ibpb_before_user();
+	if (unlikely(khv_vmxon_is_shared()) && vmx->vpid && !khv_caps.nested_paging)
+		khv_invvpid(KHV_INVVPID_SINGLE, vmx->vpid, 0);
 	vmx->in_region = false;
 	khv_vmxon_leave(&vmx->vmcs);
 	local_irq_enable();

@@ -75,6 +75,12 @@ struct vmx_exit {
 #define VMX_REWRITE		BIT(5)	/* the VMCS could not be had, and missed writes */
 #define VMX_PEBS		BIT(6)	/* stays: the host samples with PEBS, see perf.c */
 
+/* What SYSCALL and RDTSCP find on the host. */
+struct vmx_host_msrs {
+	u64 star, lstar, fmask, tsc_aux;
+	u64 efer;	/* where entry and exit do not switch it */
+};
+
 /* MSRs of perf.c's lists. */
 #define VMX_NR_PERF		2
 
@@ -85,6 +91,8 @@ struct vmx_exit {
  * @cached: VMX_CACHE_*: the copies here are current
  * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: what the VMCS holds
  * @host_cpu: the CPU whose constants are in the host fields
+ * @host_msrs: what the region's end brings back
+ * @host_msrs_foreign: they were read while VMX was borrowed
  * @flush: VMX_FLUSH_* and others due before the next entry, VMX_REAL_MODE to refuse it
  * @root: what the hardware walks, with shadow paging
  * @split_locks: the guest takes some; @split_locks_allowed: and this region lets it
@@ -118,8 +126,10 @@ struct vmx_vcpu {
 	struct vmx_msr_entry perf_guest[VMX_NR_PERF], perf_host[VMX_NR_PERF];
 	struct khv_host_state host;
 	u64 host_rsp, host_cr3, host_cr4, host_fs_base;
-	u64 host_spec_ctrl, host_tsc_aux;
+	u64 host_spec_ctrl;
 	int host_cpu;
+	struct vmx_host_msrs host_msrs;
+	bool host_msrs_foreign;
 };
 
 static inline struct vmx_vcpu *to_vmx(struct khv_vcpu *vcpu)
@@ -195,7 +205,8 @@ void khv_vmx_msr_load(struct khv_vcpu *vcpu);
 void khv_vmx_msr_put(struct khv_vcpu *vcpu);
 int khv_vmx_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data);
 int khv_vmx_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data);
-void khv_vmx_msr_host_init(void);
+/* What this CPU has now. Inside a region, before khv_vmx_msr_load(). */
+void khv_vmx_msr_host_read(struct vmx_vcpu *vmx);
 
 /* perf.c: host sampling that must not go on in the guest. */
 void khv_vmx_perf_init(void);
