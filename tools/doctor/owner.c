@@ -51,29 +51,43 @@ static bool kvm_owns_when_idle(const struct khv_exam *exam)
 			     sizeof(value)) && value[0] == 'Y';
 }
 
+/* khv borrows VMX from KVM, from nobody else, and SVM from none. */
+static void report_lender(struct khv_exam *exam, const char *module, long users)
+{
+	struct khv_finding *f;
+
+	if (users > 0)
+		f = khv_found(exam, "owner", KHV_NOTE, "KVM is in use (%s, %ld users)", module,
+			      users);
+	else if (kvm_owns_when_idle(exam))
+		f = khv_found(exam, "owner", KHV_NOTE, "KVM is loaded and owns VMX even when idle");
+	else
+		f = khv_found(exam, "owner", KHV_NOTE, "KVM is loaded and idle (%s)", module);
+	khv_because(f, "both can run guests; khv's runs begin and end slower while KVM is there",
+		    "nothing, or: modprobe -r %s", module);
+}
+
 static void report_owner(struct khv_exam *exam, const struct owner *owner, long users)
 {
 	const char *module = owner->module;
-	bool kvm = !strncmp(module, "kvm_", 4);
 	struct khv_finding *f;
 
-	if (users > 0) {
+	if (!strcmp(module, "kvm_intel")) {
+		report_lender(exam, module, users);
+	} else if (users > 0) {
 		f = khv_found(exam, "owner", KHV_BAD, "%s is in use (%s, %ld users)", owner->name,
 			      module, users);
 		khv_because(f, "its virtual machines own the processor; only one hypervisor can",
 			    "%s", owner->unload);
-	} else if (kvm && kvm_owns_when_idle(exam)) {
-		f = khv_found(exam, "owner", KHV_BAD, "KVM is loaded and owns %s even when idle",
-			      exam->cpu.svm ? "SVM" : "VMX");
+	} else if (!strcmp(module, "kvm_amd") && kvm_owns_when_idle(exam)) {
+		f = khv_found(exam, "owner", KHV_BAD, "KVM is loaded and owns SVM even when idle");
 		khv_because(f, "kvm.enable_virt_at_load is on",
 			    "modprobe -r %s, or boot with kvm.enable_virt_at_load=0", module);
 	} else {
-		const char *svm = "while one of the two runs virtual machines, the other cannot";
-		const char *vmx = "when it starts a virtual machine, khv's guests stop running";
-
 		f = khv_found(exam, "owner", KHV_NOTE, "%s is loaded and idle (%s)", owner->name,
 			      module);
-		khv_because(f, exam->cpu.svm ? svm : vmx, "nothing, or: modprobe -r %s", module);
+		khv_because(f, "while one of the two runs virtual machines, the other cannot",
+			    "nothing, or: modprobe -r %s", module);
 	}
 }
 

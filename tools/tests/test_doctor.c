@@ -204,11 +204,16 @@ static void test_owner(void)
 	SYSTEM((void)0, "owner", KHV_GOOD, "", "no other hypervisor");
 	SYSTEM(put("proc/modules", "kvm_intel 1 0 - Live 0x0\nkvm 2 1 kvm_intel, Live 0x0\n"),
 	       "owner", KHV_NOTE, "idle", "KVM idle");
-	SYSTEM(put("proc/modules", "kvm_intel 1 3 - Live 0x0\n"), "owner", KHV_BAD, "3 users",
-	       "KVM in use");
+	SYSTEM(put("proc/modules", "kvm_intel 1 3 - Live 0x0\n"), "owner", KHV_NOTE, "3 users",
+	       "KVM in use on Intel");
 	SYSTEM(put("proc/modules", "kvm_intel 1 0 - Live 0x0\n");
+	       put("sys/module/kvm/parameters/enable_virt_at_load", "Y\n"), "owner", KHV_NOTE,
+	       "even when idle", "KVM owns VMX when idle");
+	SYSTEM(amd("flags\t: svm npt\n"); put("proc/modules", "kvm_amd 1 3 - Live 0x0\n"), "owner", KHV_BAD,
+	       "3 users", "KVM in use on AMD");
+	SYSTEM(amd("flags\t: svm npt\n"); put("proc/modules", "kvm_amd 1 0 - Live 0x0\n");
 	       put("sys/module/kvm/parameters/enable_virt_at_load", "Y\n"), "owner", KHV_BAD,
-	       "enable_virt_at_load=0", "KVM owns VMX when idle");
+	       "enable_virt_at_load=0", "KVM owns SVM when idle");
 	SYSTEM(put("sys/module/kvm_intel/refcnt", "0\n"), "owner", KHV_NOTE, "KVM", "KVM built in");
 	SYSTEM(put("proc/modules", "vboxdrv 1 1 - Live 0x0\n"), "owner", KHV_BAD, "VirtualBox",
 	       "VirtualBox in use");
