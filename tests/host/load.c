@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,16 +18,18 @@
 #include "guest_apic.h"
 #include "guest_clock.h"
 #include "guest_cpu.h"
+#include "state.h"
 
 #define TIMER_VECTOR		0x40
 #define RAM			MiB(64)
 #define FRESH			MiB(16)		/* from there on nobody else's */
+#define PERIOD			2000000		/* ns between a guest's wake-ups */
 #define PATIENCE		120		/* seconds without progress that are too many */
 
 /* ---- in the guest ---- */
 
 static struct clock_page clock_page __aligned(64);
-static volatile uint64_t now, ticks, last_tsc;
+static volatile uint64_t now, ticks, last_tsc, seed, period = PERIOD;
 
 static void tick(struct guest_frame *frame)
 {
@@ -37,13 +40,13 @@ static void tick(struct guest_frame *frame)
 static void guest_beat(uint64_t n)
 {
 	volatile uint8_t *page = (uint8_t *)FRESH + n * PAGE_SIZE % (RAM - FRESH);
+	uint8_t visits = n / ((RAM - FRESH) / PAGE_SIZE);
 	uint64_t tsc = rdtsc(), time = clock_read(&clock_page), next;
 	uint32_t r[4];
-	int i;
 
-	for (i = 0; i < 500; i++)
-		cpu_pause();
-	(*page)++;
+	state_check();
+	GUEST_EQ(*page, (uint8_t)(visits * seed));
+	*page += seed;
 	cpuid(0, 0, r);
 	next = rdtsc();
 	if (tsc <= last_tsc || next <= tsc)
@@ -60,12 +63,13 @@ static void guest_load(void)
 	uint64_t n;
 
 	guest_handlers[TIMER_VECTOR] = tick;
+	state_init(seed);
 	wrmsr(MSR_KVM_SYSTEM_TIME, (uintptr_t)&clock_page | 1);
 	guest_sync(0);
 	xapic_write(APIC_SPIV, 0x1ff);
 	xapic_write(APIC_TDCR, 0xb);
 	xapic_write(APIC_LVT_TIMER, TIMER_VECTOR | APIC_TIMER_PERIODIC);
-	xapic_write(APIC_TMICT, 2000000);	/* of 1 GHz */
+	xapic_write(APIC_TMICT, period);	/* of 1 GHz */
 	for (n = 0;; n++) {
 		guest_beat(n);
 		if (n % 8 == 0)
@@ -186,6 +190,20 @@ void load_progress(bool bound)
 	}
 }
 
+/* From 1 to 255, and for guests of two devices not the same. */
+static uint64_t seed_of(unsigned int n)
+{
+	return 2 * n + 1 + !strcmp(ksft_device, "/dev/kvm");
+}
+
+/* LOAD_PERIOD, in ms: of an emulated host's time more passes where guests sleep more. */
+static uint64_t period_ns(void)
+{
+	const char *text = getenv("LOAD_PERIOD");
+
+	return text ? strtoul(text, NULL, 0) * 1000000 : PERIOD;
+}
+
 void load_start(void)
 {
 	unsigned int i;
@@ -198,9 +216,32 @@ void load_start(void)
 		loads[i].vm = vm_create(RAM, VM_IRQCHIP);
 		loads[i].vcpu = vcpu_create(loads[i].vm, 0);
 		guest_start(loads[i].vcpu, guest_load);
+		*GUEST_VAR(loads[i].vm, seed) = seed_of(i);
+		*GUEST_VAR(loads[i].vm, period) = period_ns();
 	}
 	for (i = 0; i < nr_loads; i++)
 		ASSERT(!pthread_create(&loads[i].thread, NULL, run, &loads[i]));
 	load_bind();
 	load_progress(true);
+}
+
+void load_churn(void)
+{
+	struct vcpu *vcpu;
+	struct vm *vm;
+	unsigned int n;
+
+	for (n = 1;; n++) {
+		vm = vm_create(RAM, VM_IRQCHIP);
+		vcpu = vcpu_create(vm, 0);
+		guest_start(vcpu, guest_load);
+		*GUEST_VAR(vm, seed) = 100 + n % 100;
+		*GUEST_VAR(vm, period) = period_ns();
+		guest_run_sync(vcpu, 0);
+		guest_run_sync(vcpu, 1);
+		vm_destroy(vm);
+		printf("%u VMs came and went\n", n);
+		fflush(stdout);
+		usleep(period_ns() / 100);
+	}
 }

@@ -2,7 +2,8 @@
 /*
  * Guests that keep a host busy: on each CPU one that stays there, and one that
  * wanders. They compute, fault memory in, sleep until their APIC's timer wakes
- * them, exit to the client, and watch that neither TSC nor clock goes backwards.
+ * them, exit to the client, and watch that their registers and memory stay as they
+ * are and that neither TSC nor clock goes backwards.
  */
 #ifndef KHV_TESTS_LOAD_H
 #define KHV_TESTS_LOAD_H
@@ -31,6 +32,9 @@ void load_progress(bool bound);
 void load_clock(unsigned int n, uint64_t *guest, uint64_t *host);
 /* Guests and their number. */
 unsigned int load_count(void);
+
+/* Main loop of "host-test churn": VMs come, run and go, for ever; says how many. */
+void load_churn(void);
 
 /* main() of "host-test kexec" and "host-test crash". */
 int next_kernel(int argc, char **argv);

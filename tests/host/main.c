@@ -2,10 +2,12 @@
 /*
  * What guests must survive of their host: "host-test [NAME]..." as other tests;
  * "host-test load" runs guests on all CPUs until it is killed, for what ends the
- * host itself, and says so once they run; "host-test kexec" and "host-test crash"
- * end it.
+ * host itself, and says so once they run; "host-test churn" creates and destroys VMs
+ * until then; "host-test kexec" and "host-test crash" end the host. The device of
+ * these is $KHV_DEV.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +21,10 @@ static const struct ksft_suite *const suites[] = {
 
 int main(int argc, char **argv)
 {
+	if (getenv("KHV_DEV"))
+		ksft_device = getenv("KHV_DEV");
+	if (argc == 2 && !strcmp(argv[1], "churn"))
+		load_churn();
 	if (argc == 2 && !strcmp(argv[1], "load")) {
 		load_start();
 		puts("guests run on all CPUs");
