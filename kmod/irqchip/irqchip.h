@@ -120,6 +120,15 @@ void khv_lapic_ack(struct khv_vcpu *vcpu, int vector);
  */
 bool khv_lapic_eoi_unheard(struct khv_vcpu *vcpu);
 void khv_lapic_end_highest(struct khv_vcpu *vcpu);
+/*
+ * The processor virtualizes this vCPU's local APIC: it delivers interrupts itself, not by
+ * khv_lapic_ack(). What its exits report: an EOI, and a write that it left undone.
+ */
+bool khv_lapic_is_virtual(struct khv_vcpu *vcpu);
+void khv_lapic_virtual_eoi(struct khv_vcpu *vcpu, u8 vector);
+void khv_lapic_virtual_write(struct khv_vcpu *vcpu, unsigned int reg);
+/* Is this x2APIC register nothing but its place in the page, for RDMSR? */
+bool khv_x2apic_reads_page(u32 msr);
 /* The PIC's turn for this vCPU (ExtINT accepted here, its output raised)? And take its vector. */
 bool khv_lapic_accepts_pic(struct khv_vcpu *vcpu);
 bool khv_pic_pending(struct khv_vm *vm);

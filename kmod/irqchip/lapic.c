@@ -80,11 +80,19 @@ int khv_lapic_highest(struct khv_vcpu *vcpu)
 	struct khv_lapic *apic = vcpu->lapic;
 	int vector;
 
-	if (!apic || !READ_ONCE(apic->irr_words) || apic->mode == KHV_APIC_DISABLED)
+	if (!apic || apic->mode == KHV_APIC_DISABLED)
 		return -1;
-	vector = highest_irr(apic);
+	if (apic->virtual)
+		vector = khv_lapic_virtual_highest(apic);
+	else
+		vector = READ_ONCE(apic->irr_words) ? highest_irr(apic) : -1;
 	return vector >= 0 && (vector & 0xf0) > (khv_lapic_reg(apic, APIC_PROCPRI) & 0xf0) ?
 	       vector : -1;
+}
+
+bool khv_lapic_is_virtual(struct khv_vcpu *vcpu)
+{
+	return vcpu->lapic && vcpu->lapic->virtual;
 }
 
 void khv_lapic_ack(struct khv_vcpu *vcpu, int vector)
@@ -128,8 +136,7 @@ static bool is_level(const struct khv_lapic *apic, u8 vector)
 	return khv_lapic_reg(apic, APIC_TMR + (vector >> 5) * 0x10) & BIT(vector & 31);
 }
 
-/* Does an I/O APIC, wherever it is, hear the EOI? Of edges only irqfds that resample do. */
-static bool eoi_heard(const struct khv_lapic *apic, u8 vector)
+bool khv_lapic_eoi_heard(const struct khv_lapic *apic, u8 vector)
 {
 	struct khv_vm *vm = apic->vcpu->vm;
 	bool level = is_level(apic, vector);
@@ -139,11 +146,11 @@ static bool eoi_heard(const struct khv_lapic *apic, u8 vector)
 	return level || READ_ONCE(vm->irqfds.nr_resample);
 }
 
-static void broadcast_eoi(struct khv_lapic *apic, u8 vector)
+void khv_lapic_broadcast_eoi(struct khv_lapic *apic, u8 vector)
 {
 	struct khv_vcpu *vcpu = apic->vcpu;
 
-	if (!eoi_heard(apic, vector))
+	if (!khv_lapic_eoi_heard(apic, vector))
 		return;
 	if (unlikely(vcpu->vm->irq.split)) {
 		apic->client_eoi = vector;
@@ -161,10 +168,14 @@ u8 khv_lapic_client_eoi(struct khv_vcpu *vcpu)
 void khv_lapic_end_highest(struct khv_vcpu *vcpu)
 {
 	struct khv_lapic *apic = vcpu->lapic;
-	int vector = apic->highest_isr;
 	unsigned int w;
+	int vector;
 	u32 bits;
 
+	/* Only the client's own write of the register comes here then. */
+	if (unlikely(apic->virtual))
+		khv_lapic_refresh(apic);
+	vector = apic->highest_isr;
 	if (vector < 0)
 		return;
 	w = vector >> 5;
@@ -174,7 +185,7 @@ void khv_lapic_end_highest(struct khv_vcpu *vcpu)
 		apic->isr_words &= ~BIT(w);
 	khv_lapic_find_isr(apic);
 	khv_lapic_update_ppr(apic);
-	broadcast_eoi(apic, vector);
+	khv_lapic_broadcast_eoi(apic, vector);
 	recheck(apic);
 }
 
@@ -182,8 +193,8 @@ bool khv_lapic_eoi_unheard(struct khv_vcpu *vcpu)
 {
 	struct khv_lapic *apic = vcpu->lapic;
 
-	return apic && apic->highest_isr >= 0 && highest_irr(apic) < 0 &&
-	       !eoi_heard(apic, apic->highest_isr);
+	return apic && !apic->virtual && apic->highest_isr >= 0 && highest_irr(apic) < 0 &&
+	       !khv_lapic_eoi_heard(apic, apic->highest_isr);
 }
 
 static void eoi(struct khv_lapic *apic)
@@ -194,11 +205,24 @@ static void eoi(struct khv_lapic *apic)
 	khv_lapic_end_highest(apic->vcpu);
 }
 
-/* False when the vector was pending already. Any context. */
+/* False when the vector was pending already. A full barrier, pairs with khv_lapic_set_virtual(). */
+static bool mark_pending(struct khv_lapic *apic, u8 vector, bool virtual)
+{
+	if (virtual)
+		return khv_lapic_post(apic, vector);
+	if (test_and_set_bit(vector & 31, khv_lapic_word(apic, APIC_IRR, vector)))
+		return false;
+	/* Atomic and after IRR; pairs with highest_irr(). */
+	set_bit(vector >> 5, &apic->irr_words);
+	return true;
+}
+
+/* Likewise. Any context. */
 static bool set_irr(struct khv_lapic *apic, u8 vector, bool level)
 {
 	unsigned int bit = vector & 31;
 	unsigned long *tmr = khv_lapic_word(apic, APIC_TMR, vector);
+	bool virtual = READ_ONCE(apic->virtual), news;
 
 	/* "SDM, Interrupt Acceptance for Fixed Interrupts": TMR goes with acceptance into IRR. */
 	if (level != test_bit(bit, tmr)) {
@@ -207,14 +231,12 @@ static bool set_irr(struct khv_lapic *apic, u8 vector, bool level)
 		else
 			clear_bit(bit, tmr);
 	}
-	if (test_and_set_bit(bit, khv_lapic_word(apic, APIC_IRR, vector))) {
-		trace_khv_apic_accept_irq(apic->vcpu->id, vector, level, false);
-		return false;
-	}
-	trace_khv_apic_accept_irq(apic->vcpu->id, vector, level, true);
-	/* Atomic and after IRR; pairs with highest_irr(). */
-	set_bit(vector >> 5, &apic->irr_words);
-	return true;
+	news = mark_pending(apic, vector, virtual);
+	/* It may have changed before the vCPU could see that. */
+	if (unlikely(READ_ONCE(apic->virtual) != virtual))
+		news |= mark_pending(apic, vector, !virtual);
+	trace_khv_apic_accept_irq(apic->vcpu->id, vector, level, news);
+	return news;
 }
 
 bool khv_lapic_set_irr(struct khv_vcpu *vcpu, u8 vector, bool level)
@@ -358,6 +380,7 @@ static void write_spiv(struct khv_lapic *apic, u32 val)
 	unsigned int i;
 
 	khv_lapic_put_reg(apic, APIC_SPIV, val & KHV_SPIV_WRITABLE);
+	khv_request(apic->vcpu, KHV_REQ_INTERCEPTS);
 	if (val & APIC_SPIV_APIC_ENABLED)
 		return;
 	for (i = 0; i < KHV_APIC_LVTS; i++)
@@ -368,6 +391,8 @@ static void write_spiv(struct khv_lapic *apic, u32 val)
 static void write_tpr(struct khv_lapic *apic, u32 val)
 {
 	khv_lapic_put_reg(apic, APIC_TASKPRI, val & APIC_TPRI_MASK);
+	if (unlikely(apic->virtual))
+		khv_lapic_refresh(apic);
 	khv_lapic_update_ppr(apic);
 	recheck(apic);
 }
@@ -482,6 +507,14 @@ int khv_lapic_mmio_write(struct khv_vcpu *vcpu, u64 gpa, int len, const void *va
 	return 0;
 }
 
+bool khv_x2apic_reads_page(u32 msr)
+{
+	unsigned int reg = (msr - APIC_BASE_MSR) << 4;
+
+	/* The count is the time's; ICR's halves are not side by side in the page. */
+	return reg < 0x400 && (READABLE & REG_BIT(reg)) && reg != APIC_TMCCT && reg != APIC_ICR;
+}
+
 int khv_x2apic_read(struct khv_vcpu *vcpu, u32 msr, u64 *data)
 {
 	struct khv_lapic *apic = vcpu->lapic;
@@ -591,8 +624,11 @@ static void reset_regs(struct khv_lapic *apic)
 	for (reg = 0; reg < KVM_APIC_REG_SIZE; reg += 0x10)
 		khv_lapic_put_reg(apic, reg, 0);
 	WRITE_ONCE(apic->irr_words, 0);
+	bitmap_zero(apic->posted, KHV_APIC_VECTORS);
 	apic->isr_words = 0;
 	apic->highest_isr = -1;
+	apic->reload = true;
+	khv_request(apic->vcpu, KHV_REQ_INTERCEPTS);
 	atomic_set(&apic->errors, 0);
 
 	khv_lapic_put_reg(apic, APIC_LVR, KHV_APIC_VERSION | (KHV_APIC_LVTS - 1) << 16);
@@ -628,6 +664,7 @@ static void set_mode(struct khv_lapic *apic, enum khv_apic_mode mode)
 		khv_lapic_put_reg(apic, APIC_ICR2, 0);
 	}
 	khv_lapic_put_reg(apic, APIC_ID, read_reg(apic, APIC_ID));
+	khv_request(apic->vcpu, KHV_REQ_INTERCEPTS);
 	khv_request(apic->vcpu, KHV_REQ_EVENT);
 }
 

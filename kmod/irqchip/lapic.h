@@ -7,6 +7,7 @@
 #define KHV_IRQCHIP_LAPIC_H
 
 #include <linux/atomic.h>
+#include <linux/bitmap.h>
 #include <linux/bits.h>
 #include <linux/hrtimer.h>
 #include <asm/apicdef.h>
@@ -21,6 +22,7 @@ enum khv_apic_event { KHV_APIC_INIT, KHV_APIC_SIPI };
 
 #define KHV_APIC_VERSION	0x14
 #define KHV_APIC_LVTS		6
+#define KHV_APIC_VECTORS	256
 #define KHV_APIC_TIMER_MODES	(3u << 17)
 
 /*
@@ -64,11 +66,17 @@ struct khv_lapic_timer {
  * @events: INIT and SIPI that have arrived
  * @sipi_vector: valid with KHV_APIC_SIPI
  * @client_eoi: the vector of KHV_REQ_IOAPIC_EOI
+ * @virtual: the processor delivers its interrupts, see lapic_virtual.c; only
+ *	khv_lapic_set_virtual() changes it. @highest_isr, @isr_words and @irr_words mean
+ *	nothing then
+ * @reload: with @virtual, IRR and ISR were changed, and the processor is to be told
+ * @posted: interrupts that are to come to IRR, with @virtual
+ * @eoi_exits: vectors whose EOI must exit, likewise; as of the last one that came
  *
  * The vCPU's own context (vcpu->lock) owns everything but IRR and TMR in
- * @regs, @irr_words, @errors, @events and @sipi_vector, which any context sets
- * with atomic operations. Others read ID, LDR, DFR, SVR, PPR, LVT and @mode as
- * they find them, as a message on a real bus would.
+ * @regs, @irr_words, @posted, @errors, @events and @sipi_vector, which any context
+ * sets with atomic operations. Others read ID, LDR, DFR, SVR, PPR, LVT, @mode and
+ * @virtual as they find them, as a message on a real bus would.
  */
 struct khv_lapic {
 	struct khv_vcpu *vcpu;
@@ -76,11 +84,14 @@ struct khv_lapic {
 	u8 mode;
 	u8 sipi_vector;
 	u8 client_eoi;
+	bool virtual, reload;
 	int highest_isr;
 	u32 isr_words;
 	unsigned long irr_words;
 	atomic_t errors;
 	unsigned long events;
+	DECLARE_BITMAP(posted, KHV_APIC_VECTORS);
+	DECLARE_BITMAP(eoi_exits, KHV_APIC_VECTORS);
 	struct khv_lapic_timer timer;
 };
 
@@ -138,6 +149,34 @@ void khv_lapic_lint0(struct khv_vcpu *vcpu);
 static inline u32 khv_lapic_ppr(const struct khv_lapic *apic)
 {
 	return khv_lapic_reg(apic, APIC_PROCPRI);
+}
+
+/* ISR and IRR were changed behind the summaries of them. */
+void khv_lapic_refresh(struct khv_lapic *apic);
+/*
+ * Does an I/O APIC, wherever it is, hear the end of @vector's interrupt? Of edges only irqfds
+ * that resample do. And let it.
+ */
+bool khv_lapic_eoi_heard(const struct khv_lapic *apic, u8 vector);
+void khv_lapic_broadcast_eoi(struct khv_lapic *apic, u8 vector);
+
+/*
+ * lapic_virtual.c. _post: instead of setting IRR, any context; false when pending already.
+ * The others in the vCPU's own context. _pull: posted interrupts go to IRR; the highest of
+ * them or -1. _load: the same, and the highest vectors in IRR and ISR, or 0, after @reload.
+ * _highest: posted or in IRR, or -1.
+ */
+bool khv_lapic_post(struct khv_lapic *apic, u8 vector);
+int khv_lapic_pull(struct khv_lapic *apic);
+void khv_lapic_virtual_load(struct khv_lapic *apic, u8 *requesting, u8 *in_service);
+int khv_lapic_virtual_highest(const struct khv_lapic *apic);
+/* Not in the guest. */
+void khv_lapic_set_virtual(struct khv_lapic *apic, bool virtual);
+
+/* May a processor that can virtualize this APIC: an x2APIC that software has enabled? */
+static inline bool khv_lapic_may_be_virtual(const struct khv_lapic *apic)
+{
+	return apic->mode == KHV_APIC_X2APIC && khv_lapic_sw_enabled(apic);
 }
 
 /* lapic_ipi.c: the guest wrote ICR. @dest is as wide as the mode says. */

@@ -2,6 +2,7 @@
 /*
  * A local APIC's state as clients save and restore it: struct kvm_lapic_state.
  */
+#include <linux/bitmap.h>
 #include <linux/string.h>
 
 #include "irqchip/lapic.h"
@@ -17,6 +18,10 @@ int khv_lapic_get(struct khv_vcpu *vcpu, struct kvm_lapic_state *s)
 		return -EINVAL;
 	/* What has expired belongs to IRR in the copy. */
 	khv_lapic_timer_work(vcpu);
+	if (apic->virtual && khv_lapic_pull(apic) >= 0) {
+		apic->reload = true;
+		khv_request(vcpu, KHV_REQ_EVENT);
+	}
 	memcpy(s->regs, apic->regs, sizeof(s->regs));
 	/* api.rst: without KVM_CAP_X2APIC_API the ID has xAPIC's format in both modes. */
 	if (apic->mode == KHV_APIC_X2APIC && READ_ONCE(vcpu->vm->irq.ids_32bit))
@@ -27,6 +32,23 @@ int khv_lapic_get(struct khv_vcpu *vcpu, struct kvm_lapic_state *s)
 	return 0;
 }
 
+void khv_lapic_refresh(struct khv_lapic *apic)
+{
+	unsigned int w;
+
+	apic->isr_words = 0;
+	for (w = 0; w < 8; w++)
+		if (khv_lapic_reg(apic, APIC_ISR + w * 0x10))
+			apic->isr_words |= BIT(w);
+	/* Too many bits are harmless here: highest_irr() clears them. */
+	smp_wmb();
+	WRITE_ONCE(apic->irr_words, 0xff);
+	khv_lapic_find_isr(apic);
+	khv_lapic_update_ppr(apic);
+	apic->reload = true;
+	khv_request(apic->vcpu, KHV_REQ_EVENT);
+}
+
 /* IRR, ISR and TMR from @s, and the summaries that follow from them. */
 static void load_vectors(struct khv_lapic *apic, const struct kvm_lapic_state *s)
 {
@@ -34,7 +56,7 @@ static void load_vectors(struct khv_lapic *apic, const struct kvm_lapic_state *s
 	unsigned int i, w;
 	u32 val;
 
-	apic->isr_words = 0;
+	bitmap_zero(apic->posted, KHV_APIC_VECTORS);
 	for (i = 0; i < ARRAY_SIZE(base); i++) {
 		for (w = 0; w < 8; w++) {
 			memcpy(&val, s->regs + base[i] + w * 0x10, sizeof(val));
@@ -45,15 +67,9 @@ static void load_vectors(struct khv_lapic *apic, const struct kvm_lapic_state *s
 			if (!w && base[i] != APIC_IRR)
 				val &= 0xffff0000;
 			khv_lapic_put_reg(apic, base[i] + w * 0x10, val);
-			if (base[i] == APIC_ISR && val)
-				apic->isr_words |= BIT(w);
 		}
 	}
-	/* Too many bits are harmless here: highest_irr() clears them. */
-	smp_wmb();
-	WRITE_ONCE(apic->irr_words, 0xff);
-	khv_lapic_find_isr(apic);
-	khv_lapic_update_ppr(apic);
+	khv_lapic_refresh(apic);
 }
 
 static u32 state_reg(const struct kvm_lapic_state *s, unsigned int reg)
@@ -94,6 +110,7 @@ int khv_lapic_set(struct khv_vcpu *vcpu, const struct kvm_lapic_state *s)
 	khv_lapic_put_reg(apic, APIC_TDCR, state_reg(s, APIC_TDCR) & 0xb);
 	load_vectors(apic, s);
 	khv_lapic_timer_restore(apic, state_reg(s, APIC_TMCCT));
+	khv_request(vcpu, KHV_REQ_INTERCEPTS);
 	khv_request(vcpu, KHV_REQ_EVENT);
 	return 0;
 }

@@ -341,6 +341,11 @@ static void settle(struct khv_vcpu *vcpu)
 {
 }
 
+/* No local APIC is virtualized here: nobody calls this. */
+static void sync_apic(struct khv_vcpu *vcpu)
+{
+}
+
 const struct khv_hw_ops khv_svm_ops = {
 	.name = "SVM",
 	.probe = khv_svm_caps_probe,
@@ -375,6 +380,7 @@ const struct khv_hw_ops khv_svm_ops = {
 	.set_nmi_blocked = khv_svm_set_nmi_blocked,
 	.inject = khv_svm_inject,
 	.request_window = khv_svm_request_window,
+	.sync_apic = sync_apic,
 	.insn_len = khv_svm_insn_len,
 	.skip_insn = khv_svm_skip_insn,
 	.get_msr = khv_svm_get_msr,

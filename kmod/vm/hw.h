@@ -63,6 +63,8 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @set_nmi_blocked: likewise
  * @inject: hand one event to the hardware for the next entry (region open)
  * @request_window: exit as soon as an interrupt (@nmi: an NMI) can be taken
+ * @sync_apic: the processor virtualizes the local APIC (khv_lapic_is_virtual(), which
+ *	@update_guest decides): tell it of interrupts that have come (region open)
  * @insn_len: length of the instruction that caused the last exit, or 0 when unknown
  * @skip_insn: step over that instruction: RIP, interrupt shadow, and the trap that
  *	RFLAGS.TF asks for
@@ -112,6 +114,7 @@ struct khv_hw_ops {
 	void (*set_nmi_blocked)(struct khv_vcpu *vcpu, bool blocked);
 	void (*inject)(struct khv_vcpu *vcpu, const struct khv_event *ev);
 	void (*request_window)(struct khv_vcpu *vcpu, bool nmi);
+	void (*sync_apic)(struct khv_vcpu *vcpu);
 
 	u32 (*insn_len)(struct khv_vcpu *vcpu);
 	void (*skip_insn)(struct khv_vcpu *vcpu);

@@ -50,6 +50,7 @@ static const struct control cpu_control = {
 		CPU_BASED_USE_MSR_BITMAPS | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
 	.shadow = CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 		  CPU_BASED_INVLPG_EXITING,
+	.want = CPU_BASED_TPR_SHADOW,
 };
 
 static const struct control cpu2_control = {
@@ -58,7 +59,9 @@ static const struct control cpu2_control = {
 	.nested = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
 	.want = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP |
 		SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_WBINVD_EXITING |
-		SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC,
+		SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC |
+		SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_APIC_REGISTER_VIRT |
+		SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY,
 };
 
 /* The PAT is switched with EPT only: the entries of shadow tables mean the host's. */
@@ -233,6 +236,7 @@ static void note_features(void)
 	khv_caps.umip_emulated = !boot_cpu_has(X86_FEATURE_UMIP) &&
 				 (vmx_caps.cpu2 & SECONDARY_EXEC_DESC);
 	vmx_caps.cpu2 &= ~SECONDARY_EXEC_DESC;
+	khv_vmx_apic_init();
 	khv_caps.long_tss_checked = true;
 	khv_caps.rdtscp = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP;
 	khv_caps.invpcid = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID;

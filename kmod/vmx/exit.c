@@ -161,6 +161,12 @@ int khv_vmx_exit_fast(struct khv_vcpu *vcpu)
 		return window_open(vcpu, CPU_BASED_INTR_WINDOW_EXITING);
 	case EXIT_REASON_NMI_WINDOW:
 		return window_open(vcpu, CPU_BASED_NMI_WINDOW_EXITING);
+	case EXIT_REASON_EOI_INDUCED:
+		khv_lapic_virtual_eoi(vcpu, khv_vmread(EXIT_QUALIFICATION));
+		return RESUME_GUEST;
+	case EXIT_REASON_APIC_WRITE:
+		khv_lapic_virtual_write(vcpu, khv_vmread(EXIT_QUALIFICATION));
+		return RESUME_GUEST;
 	case EXIT_REASON_EXCEPTION_NMI:
 		return fast_exception(vcpu);
 	case EXIT_REASON_EPT_VIOLATION:

@@ -8,6 +8,7 @@
  * guest may change it unseen.
  */
 #include <linux/bitops.h>
+#include <asm/apicdef.h>
 #include <asm/msr.h>
 
 #include "vm/vm.h"
@@ -44,6 +45,19 @@ static void pass_through(struct khv_vcpu *vcpu, u32 msr, bool write)
 		__clear_bit(nr, to_vmx(vcpu)->msr_bitmap);
 }
 
+/* "SDM, Virtualizing MSR-Based APIC Accesses". Writes to other registers are for software. */
+static void pass_apic(struct khv_vcpu *vcpu)
+{
+	u32 msr;
+
+	for (msr = APIC_BASE_MSR; msr < APIC_BASE_MSR + (KVM_APIC_REG_SIZE >> 4); msr++)
+		if (khv_x2apic_reads_page(msr))
+			pass_through(vcpu, msr, false);
+	pass_through(vcpu, APIC_BASE_MSR + (APIC_TASKPRI >> 4), true);
+	pass_through(vcpu, APIC_BASE_MSR + (APIC_EOI >> 4), true);
+	pass_through(vcpu, APIC_BASE_MSR + (APIC_SELF_IPI >> 4), true);
+}
+
 void khv_vmx_msr_bitmap_update(struct khv_vcpu *vcpu)
 {
 	static const u32 both[] = {
@@ -63,6 +77,8 @@ void khv_vmx_msr_bitmap_update(struct khv_vcpu *vcpu)
 	}
 	/* RDMSR of the TSC honours the offset ("SDM, Changes to Instruction Behavior"). */
 	pass_through(vcpu, MSR_IA32_TSC, false);
+	if (khv_lapic_is_virtual(vcpu))
+		pass_apic(vcpu);
 	if (!(READ_ONCE(vcpu->vm->opts.disabled_exits) & KVM_X86_DISABLE_EXITS_CSTATE))
 		return;
 	for (i = 0; i < ARRAY_SIZE(cstates); i++)

@@ -43,16 +43,17 @@ static int parse_mode(enum khv_vmx_mode *mode)
 static void announce(void)
 {
 	const char *vpid = vmx_caps.vpid ? ", VPID" : "";
+	const char *apic = vmx_caps.apicv ? ", virtual APICs" : "";
 
 	if (khv_caps.nested_paging)
-		pr_info("VMX, %s ownership, EPT with %s leaves%s\n", khv_vmxon_mode_name(),
+		pr_info("VMX, %s ownership, EPT with %s leaves%s%s\n", khv_vmxon_mode_name(),
 			khv_caps.leaf_1g ? "4K, 2M and 1G" : khv_caps.leaf_2m ? "4K and 2M" : "4K",
-			vpid);
+			vpid, apic);
 	else
-		pr_info("VMX, %s ownership, shadow page tables (%s)%s; guests cannot run real mode\n",
+		pr_info("VMX, %s ownership, shadow page tables (%s)%s%s; guests cannot run real mode\n",
 			khv_vmxon_mode_name(),
 			vmx_caps.ept ? "nested_paging=0" : "no EPT with unrestricted guest here",
-			vpid);
+			vpid, apic);
 }
 
 static int vmx_init(void)
@@ -410,15 +411,18 @@ static void update_guest(struct khv_vcpu *vcpu)
 	if (khv_caps.invpcid && khv_has(vcpu, INVPCID))
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
 	vmx->cpu2_ctl = ctl;
-	khv_vmx_msr_bitmap_update(vcpu);
 	if (khv_vmx_access_begin(vcpu)) {
-		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, ctl);
+		khv_vmx_update_apic(vcpu);
+		khv_vmwrite(SECONDARY_VM_EXEC_CONTROL, vmx->cpu2_ctl);
 		khv_vmwrite(EXCEPTION_BITMAP, khv_vmx_exceptions(vcpu));
 		update_disabled_exits(vcpu);
 		/* And so must be CR4 bits of features that it does not promise. */
 		khv_vmwrite(CR4_GUEST_HOST_MASK, ~khv_vmx_own_cr4(vcpu));
+	} else {
+		khv_request(vcpu, KHV_REQ_INTERCEPTS);
 	}
 	khv_vmx_access_end(vcpu);
+	khv_vmx_msr_bitmap_update(vcpu);
 }
 
 static void flush_tlb(struct khv_vcpu *vcpu)
@@ -493,6 +497,7 @@ const struct khv_hw_ops khv_vmx_ops = {
 	.set_nmi_blocked = khv_vmx_set_nmi_blocked,
 	.inject = khv_vmx_inject,
 	.request_window = khv_vmx_request_window,
+	.sync_apic = khv_vmx_sync_apic,
 	.insn_len = khv_vmx_insn_len,
 	.skip_insn = khv_vmx_skip_insn,
 	.get_msr = khv_vmx_get_msr,

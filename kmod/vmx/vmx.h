@@ -31,6 +31,7 @@ struct vmx_caps {
 	bool ept;		/* the processor has what EPT takes; nested_paging=0 may leave it */
 	bool vpid, vpid_address;
 	bool efer, pat;		/* entry and exit switch them */
+	bool apicv;		/* local APICs may be virtualized */
 };
 
 extern struct vmx_caps vmx_caps;
@@ -99,6 +100,7 @@ struct vmx_host_msrs {
  * @pat: the guest's, where entry does not load it
  * @perf_guest, @perf_host: MSRs that entry and exit load while VMX_PEBS
  * @cpu_ctl: CPU_BASED_VM_EXEC_CONTROL as in the VMCS
+ * @eoi_exits: EOI_EXIT_BITMAP0 to 3, likewise
  */
 struct vmx_vcpu {
 	struct khv_vmcs vmcs;
@@ -116,6 +118,7 @@ struct vmx_vcpu {
 	struct kvm_segment seg[KHV_NR_SEGS];
 
 	u32 cpu_ctl, cpu2_ctl, entry_ctl;
+	u64 eoi_exits[4];
 	u32 flush;
 	gva_t flush_gva;
 	hpa_t root;
@@ -215,6 +218,13 @@ void khv_vmx_perf_update(struct vmx_vcpu *vmx);
 /* With VMX_PEBS: before an entry, and after one that failed without an exit. */
 void khv_vmx_perf_quiesce(void);
 void khv_vmx_perf_resume(const struct vmx_vcpu *vmx);
+
+/* apic.c: the local APIC that the processor virtualizes. */
+/* Whether it does; after the control words are known, which are taken back. */
+void khv_vmx_apic_init(void);
+/* The control words of this vCPU's, not yet written. Access begun. */
+void khv_vmx_update_apic(struct khv_vcpu *vcpu);
+void khv_vmx_sync_apic(struct khv_vcpu *vcpu);
 
 /* event.c */
 u32 khv_vmx_interrupt_shadow(struct khv_vcpu *vcpu);

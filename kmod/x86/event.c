@@ -211,7 +211,7 @@ static int take_interrupt(struct khv_vcpu *vcpu)
 		vcpu->events.ext_vector = -1;
 		return vector;
 	}
-	vector = vcpu->lapic ? khv_lapic_highest(vcpu) : -1;
+	vector = vcpu->lapic && !khv_lapic_is_virtual(vcpu) ? khv_lapic_highest(vcpu) : -1;
 	if (vector >= 0)
 		khv_lapic_ack(vcpu, vector);
 	return vector;
@@ -227,6 +227,12 @@ bool khv_interrupt_allowed(struct khv_vcpu *vcpu)
 	return (khv_rflags(vcpu) & X86_EFLAGS_IF) && !khv_hw->interrupt_shadow(vcpu);
 }
 
+/* Is one of them ours to inject? */
+static bool injectable(struct khv_vcpu *vcpu)
+{
+	return khv_lapic_is_virtual(vcpu) ? extint_pending(vcpu) : khv_interrupt_pending(vcpu);
+}
+
 /* Nothing else goes in with this entry: pick from what may wait. */
 static void inject_asynchronous(struct khv_vcpu *vcpu)
 {
@@ -239,7 +245,7 @@ static void inject_asynchronous(struct khv_vcpu *vcpu)
 		activate(vcpu, (struct khv_event){ .kind = KHV_EVENT_NMI, .vector = 2 });
 		return;
 	}
-	if (!khv_interrupt_pending(vcpu) || !khv_interrupt_allowed(vcpu))
+	if (!injectable(vcpu) || !khv_interrupt_allowed(vcpu))
 		return;
 	vector = take_interrupt(vcpu);
 	if (vector < 0)
@@ -268,6 +274,8 @@ void khv_events_inject(struct khv_vcpu *vcpu)
 {
 	struct khv_events *ev = &vcpu->events;
 
+	if (khv_lapic_is_virtual(vcpu))
+		khv_hw->sync_apic(vcpu);
 	collect_nmis(vcpu);
 	if (ev->active.kind != KHV_EVENT_NONE && ev->exception.kind == KHV_EVENT_NONE)
 		hand_over(vcpu, true);
@@ -280,7 +288,7 @@ void khv_events_inject(struct khv_vcpu *vcpu)
 		return;
 	if (ev->nmi_pending)
 		khv_hw->request_window(vcpu, true);
-	if (khv_interrupt_pending(vcpu) || khv_wants_interrupt_window(vcpu))
+	if (injectable(vcpu) || khv_wants_interrupt_window(vcpu))
 		khv_hw->request_window(vcpu, false);
 }
 

@@ -15,6 +15,7 @@ static const struct ksft_suite *const suites[] = {
 	&strio_suite,
 	&mmio_suite,
 	&interrupts_suite,
+	&x2apic_suite,
 	&timers_suite,
 	&replay_suite,
 	&cpu_suite,

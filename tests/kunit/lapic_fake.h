@@ -56,6 +56,7 @@ static inline void racing_clear_bit(long nr, unsigned long *addr)
 #include "../../kmod/irqchip/lapic_ipi.c"
 #include "../../kmod/irqchip/lapic_timer.c"
 #include "../../kmod/irqchip/lapic_state.c"
+#include "../../kmod/irqchip/lapic_virtual.c"
 
 #define NR_VCPUS	4
 

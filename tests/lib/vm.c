@@ -79,6 +79,17 @@ bool host_runs_real_mode(void)
 	       !file_says("/sys/module/khv/parameters/nested_paging", "N", "");
 }
 
+bool host_virtualizes_x2apic(void)
+{
+	return !strcmp(ksft_device, "/dev/khv") && host_is_vmx() &&
+	       file_says("/sys/module/khv/parameters/apicv", "1", "");
+}
+
+bool host_has_posted_interrupts(void)
+{
+	return file_says("/proc/cpuinfo", "vmx flags", "posted_intr");
+}
+
 void need_race(void)
 {
 	if (!host_is_tcg() && sysconf(_SC_NPROCESSORS_ONLN) < 2)

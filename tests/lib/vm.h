@@ -78,6 +78,8 @@ bool host_runs_real_mode(void);
 
 /* Whether khv under test has the processor virtualize x2APICs. */
 bool host_virtualizes_x2apic(void);
+/* As all processors do that virtualize APICs, and Bochs does not. */
+bool host_has_posted_interrupts(void);
 
 /*
  * For tests whose threads compete without a pause: on Bochs with its one processor
