@@ -4,9 +4,6 @@
 # further VMs come and go and a CPU goes offline and returns (tests/host/beside); the
 # modules loaded in either order.
 #
-# Bochs tells its processor's frequency 70 times too high: by the TSC its seconds would be
-# that long, and the emulator of two processors cannot skip the idle part of them.
-#
 # BESIDE_SECONDS is how long, of the host's time, BESIDE_KERNELS on which kernels. The
 # whole of it is
 #     BESIDE_SECONDS=600 BESIDE_KERNELS="small debian-6.12 debian-7.2" \
@@ -18,7 +15,7 @@ beside()
 	local status=0
 
 	"$RUN" --cpu "$CPU" --kernel "$1" --smp 2 --mem 1024 --kvm \
-		--timeout $((1500 + 20 * ${BESIDE_SECONDS:-10})) --append clocksource=hpet \
+		--timeout $((1500 + 20 * ${BESIDE_SECONDS:-10})) \
 		--file "$TOP/tests/host/beside:/bin/beside" -- \
 		beside "${BESIDE_SECONDS:-10}" "$2" >"$WORK/$1-$2" || status=$?
 	cat "$WORK/$1-$2"

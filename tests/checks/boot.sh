@@ -8,14 +8,7 @@ guest_boot "Debian 6.1 guest" debian-6.1 --cpu "$CPU" --timeout 1200
 # Their load makes them interrupt and wake each other, and flush each other's TLBs. The
 # suites smp-* have it for longer.
 guest_with_load 1 || exit
-case $CPU in
-intel-noept)
-	skip "small guest, 2 processors" "in Bochs it stands still under load: docs/known-gaps.md"
-	;;
-*)
-	GUEST_CPUS=2 guest_boot "small guest, 2 processors" small --cpu "$CPU" --smp 2 --timeout 1200
-	;;
-esac
+GUEST_CPUS=2 guest_boot "small guest, 2 processors" small --cpu "$CPU" --smp 2 --timeout 1200
 case $CPU in
 amd*)	GUEST_CPUS=4 guest_boot "Debian 6.12 guest, 4 processors" debian-6.12 --cpu "$CPU" \
 		--smp 2 --timeout 1200 ;;

@@ -9,16 +9,11 @@
 #     HOST_CYCLES=200 HOST_KERNELS="debian-6.1 debian-6.12 debian-7.2" \
 #     make check SUITES="host-amd host-intel host-debug"
 # HOST_CPU0=1 takes CPU 0 offline, too, which kernels up to 6.4 can on Intel.
-#
-# Bochs tells its processor's frequency 70 times too high: by the TSC, time-outs of the
-# kernel's would be that long.
 
 KERNEL=${KERNEL:-small}
 KERNELS=${HOST_KERNELS-debian-6.1}
-CLOCK=
-[[ $CPU != intel* ]] || CLOCK=clocksource=acpi_pm
 OPTIONS=(--cpu "$CPU" --kernel "$KERNEL" --smp 2 --timeout $((900 + ${HOST_CYCLES:-0} * 60))
-	 --append "hpet=disable $CLOCK suspend.pm_test_delay=1 ${HOST_CPU0:+cpu0_hotplug}")
+	 --append "hpet=disable suspend.pm_test_delay=1 ${HOST_CPU0:+cpu0_hotplug}")
 
 # tests NAME...: those of host-test.
 tests()

@@ -2,7 +2,7 @@
 #
 # Debian's kernel as a guest with several processors, under load for SMP_SECONDS of its own
 # time (60), with SMP_CPUS processors each, on the host $CPU with each kernel of SMP_HOSTS.
-# No lockup or stall, in guest or host. Runs only when named: in Bochs it takes hours.
+# No lockup or stall, in guest or host. Runs only when named.
 . "$TOP/tests/checks/guest-lib.sh"
 
 guest_with_load "${SMP_SECONDS:-60}" || exit
