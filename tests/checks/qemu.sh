@@ -39,7 +39,8 @@ qemu_boot()
 
 	shift
 	"$RUN" --cpu "$CPU" --smp 2 --mem 1536 --timeout 1200 --module-args kvm_device=1 \
-		--file "$QEMU:/qemu" --file "$K_IMAGE:/g/vmlinuz" --file "$GUEST_INITRD:/g/initrd" -- \
+		--file "$QEMU:/qemu" --file "$K_IMAGE:/g/vmlinuz" --file "$GUEST_INITRD:/g/initrd" \
+		--file "$WORK/cd.iso:/g/cd.iso" -- \
 		/qemu/run -m 256 -smp 2 "$@" >"$out" 2>"$WORK/errors" || status=$?
 	cat "$out" "$WORK/errors"
 	if [ "$status" != 0 ]; then
@@ -65,7 +66,10 @@ qemu_tree()
 }
 
 qemu_tree && kernel_get small && guest_initrd "$GUEST_HELLO" || exit
+iso_make "$WORK/cd.iso" "$K_IMAGE" "$GUEST_INITRD" console=ttyS0 || exit
 LINUX=(-kernel /g/vmlinuz -initrd /g/initrd -append console=ttyS0)
 qemu_boot "q35, 2 processors" -M q35 "${LINUX[@]}"
 qemu_boot "i440fx, split irqchip" -M pc,kernel-irqchip=split "${LINUX[@]}"
 qemu_boot "microvm" -M microvm "${LINUX[@]}"
+# All by real mode: the firmware reads the boot loader, and that the kernel through it.
+qemu_boot "i440fx, from a CD" -M pc -boot d -cdrom /g/cd.iso

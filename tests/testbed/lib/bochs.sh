@@ -18,26 +18,13 @@ bochs_model()
 
 bochs_iso()
 {
-	local iso=$TMP/iso clock=
+	local clock=
 
 	# By its CPUID the processor is up to 70 times as fast, and so long the kernel would
 	# take a second to be. One idle processor skips that; of several, none does.
-	[ "$OPT_SMP" = 1 ] || clock="tsc_early_khz=$((BOCHS_IPS / 1000))"
-	mkdir -p "$iso" || return
-	ln "$K_IMAGE" "$iso/vmlinuz" 2>/dev/null || cp "$K_IMAGE" "$iso/vmlinuz" || return
-	mv "$TMP/initrd" "$iso/initrd" || return
-	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$iso/" || return
-	cat >"$iso/isolinux.cfg" <<-EOT
-	default host
-	timeout 1
-	label host
-	 kernel /vmlinuz
-	 append initrd=/initrd $clock $CMDLINE
-	EOT
-	xorriso -as mkisofs -quiet -o "$TMP/host.iso" -b isolinux.bin -c boot.cat \
-		-no-emul-boot -boot-load-size 4 -boot-info-table "$iso" \
-		>"$TMP/emulator.log" 2>&1 || { cat "$TMP/emulator.log" >&2; return 1; }
-	rm -rf "$iso"
+	[ "$OPT_SMP" = 1 ] || clock="tsc_early_khz=$((BOCHS_IPS / 1000)) "
+	iso_make "$TMP/host.iso" "$K_IMAGE" "$TMP/initrd" "$clock$CMDLINE" &&
+		rm -f "$TMP/initrd"
 }
 
 bochs_config()

@@ -118,3 +118,25 @@ image_make()
 	cat "$BASE_CPIO" "$TMP/run.cpio.gz" >"$1" || return
 	rm -rf "$IMG" "$TMP/run.cpio.gz"
 }
+
+# iso_make FILE KERNEL INITRD CMDLINE: a CD that boots them by ISOLINUX.
+iso_make()
+{
+	local iso=$1.d
+
+	mkdir -p "$iso" || return
+	ln "$2" "$iso/vmlinuz" 2>/dev/null || cp "$2" "$iso/vmlinuz" || return
+	ln "$3" "$iso/initrd" 2>/dev/null || cp "$3" "$iso/initrd" || return
+	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$iso/" || return
+	cat >"$iso/isolinux.cfg" <<-EOT
+	default linux
+	timeout 1
+	label linux
+	 kernel /vmlinuz
+	 append initrd=/initrd $4
+	EOT
+	xorriso -as mkisofs -quiet -o "$1" -b isolinux.bin -c boot.cat \
+		-no-emul-boot -boot-load-size 4 -boot-info-table "$iso" \
+		>"$1.log" 2>&1 || { cat "$1.log" >&2; return 1; }
+	rm -rf "$iso" "$1.log"
+}
