@@ -38,35 +38,6 @@ static uint64_t hypercall(uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, ui
 	return rax;
 }
 
-/* A counter of KVM_GET_STATS_FD. */
-static uint64_t stat_of(struct vcpu *vcpu, const char *name)
-{
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *desc;
-	uint64_t value = 0;
-	unsigned int i;
-	size_t size;
-	int fd;
-
-	fd = try_ioctl_value(vcpu->fd, KVM_GET_STATS_FD, 0);
-	ASSERT(fd >= 0);
-	ASSERT_EQ(pread(fd, &header, sizeof(header), 0), sizeof(header));
-	size = sizeof(*desc) + header.name_size;
-	desc = malloc(size);
-	for (i = 0; i < header.num_desc; i++) {
-		ASSERT_EQ(pread(fd, desc, size, header.desc_offset + i * size), size);
-		if (strcmp(desc->name, name))
-			continue;
-		ASSERT_EQ(pread(fd, &value, sizeof(value), header.data_offset + desc->offset),
-			  sizeof(value));
-		free(desc);
-		close(fd);
-		return value;
-	}
-	ksft_note("there is no counter %s", name);
-	ksft_abort();
-}
-
 /* ---- what there is ---- */
 
 static bool listed(struct vm *vm, uint32_t index)
@@ -429,7 +400,7 @@ static void test_tlb_flush(void)
 	ASSERT_EQ(pthread_create(&thread, NULL, flush_others, f), 0);
 	for (i = 0; i < 500 && !f->seen; i++)
 		ASSERT_EQ(guest_run(vcpu), GUEST_EINTR);
-	flushes = stat_of(vcpu, "tlb_flush");
+	flushes = vcpu_statistic(vcpu, "tlb_flush");
 	f->ask = true;
 	for (i = 0; i < 1000 && f->asked < 5; i++)
 		ASSERT_EQ(guest_run(vcpu), GUEST_EINTR);
@@ -438,7 +409,7 @@ static void test_tlb_flush(void)
 		ASSERT_EQ(guest_run(vcpu), GUEST_EINTR);
 	f->stop = true;
 	pthread_join(thread, NULL);
-	flushes = stat_of(vcpu, "tlb_flush") - flushes;
+	flushes = vcpu_statistic(vcpu, "tlb_flush") - flushes;
 	EXPECT(f->asked >= 5, "%u of %u marks", f->asked, f->seen);
 	EXPECT(flushes >= f->asked, "%llu of %u", (unsigned long long)flushes, f->asked);
 	EXPECT_EQ(*f->preempted & FLUSH_TLB, 0);
@@ -499,16 +470,16 @@ static void test_halt_poll(void)
 	EXPECT_EQ(set_halt_poll(vcpu->vm, 100000000), 0);
 	guest_start(vcpu, guest_polled);
 	guest_run_sync(vcpu, 1);
-	EXPECT_EQ(stat_of(vcpu, "halt_attempted_poll"), 0);
+	EXPECT_EQ(vcpu_statistic(vcpu, "halt_attempted_poll"), 0);
 	guest_run_sync(vcpu, 2);
-	polls = stat_of(vcpu, "halt_attempted_poll");
+	polls = vcpu_statistic(vcpu, "halt_attempted_poll");
 	EXPECT(polls > 0);
-	EXPECT(stat_of(vcpu, "halt_successful_poll") > 0);
+	EXPECT(vcpu_statistic(vcpu, "halt_successful_poll") > 0);
 	guest_run_sync(vcpu, 3);
-	EXPECT_EQ(stat_of(vcpu, "halt_attempted_poll"), polls);
+	EXPECT_EQ(vcpu_statistic(vcpu, "halt_attempted_poll"), polls);
 	EXPECT_EQ(set_halt_poll(vcpu->vm, 0), 0);
 	guest_run_done(vcpu);
-	EXPECT_EQ(stat_of(vcpu, "halt_attempted_poll"), polls);
+	EXPECT_EQ(vcpu_statistic(vcpu, "halt_attempted_poll"), polls);
 }
 
 static const struct ksft_test tests[] = {
