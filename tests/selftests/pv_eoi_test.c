@@ -119,7 +119,9 @@ static void guest_eois(void)
 		self_ipi(LOW);
 		expect_interrupt(LOW, i);
 	}
-	EXPECT_EOIS(10, 0);
+	/* Interrupts of the host's may take an offer back. */
+	GUEST_ASSERT(silent >= 5);
+	EXPECT_EOIS(silent, 10 - silent);
 	nothing_in_service();
 
 	/* The other one waits for the EOI. */
@@ -322,6 +324,7 @@ static void test_eoi_lost(void)
 	void *page = memory_map(PAGE_SIZE, false);
 	volatile bool *entered;
 	pthread_t thread;
+	uint8_t offered;
 
 	need_race();
 	need_pv_feature(vcpu->vm, FEATURE_PV_EOI);
@@ -333,10 +336,12 @@ static void test_eoi_lost(void)
 	ASSERT(!pthread_create(&thread, NULL, run_to_sync, vcpu));
 	while (!*entered)
 		sched_yield();
-	EXPECT_EQ(((uint8_t *)page)[0x100], 1);
+	offered = *(volatile uint8_t *)(page + 0x100);
 	vm_set_slot(vcpu->vm, 1, 0, MiB(64), 0, page);
 	*GUEST_VAR(vcpu->vm, go_on) = true;
 	pthread_join(thread, NULL);
+	if (!offered)
+		ksft_skip("the hypervisor has taken its offer back, as it may");
 	EXPECT_EQ(lapic_word(vcpu, APIC_ISR, LOW), 0);
 }
 
