@@ -9,6 +9,3 @@ check "on when asked for" "$RUN" --cpu intel --module-args apicv=1 -- \
 	grep -q 1 /sys/module/khv/parameters/apicv
 programs_run '[gis]*' --cpu intel --module-args apicv=1 --timeout 3000
 guest_boot "Debian 6.1 guest" debian-6.1 --cpu intel --module-args apicv=1 --timeout 1200
-guest_with_load 1 || exit
-GUEST_CPUS=2 guest_boot "small guest, 2 processors" small --cpu intel --smp 2 \
-	--module-args apicv=1 --timeout 1200
