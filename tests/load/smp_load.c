@@ -53,6 +53,12 @@ static bool over(void)
 	return now_ns() >= shared->end_ns;
 }
 
+/* Is there time for another round? Each kind has one, however slow the guest. */
+static bool more(uint64_t done)
+{
+	return !done || !over();
+}
+
 static void __attribute__((format(printf, 1, 2))) fail(const char *format, ...)
 {
 	va_list args;
@@ -101,7 +107,7 @@ static uint64_t load_forks(void)
 
 	for (i = 0; i < 16 * 1024; i++)
 		data[i] = i;
-	for (; !over(); forks++) {
+	for (; more(forks); forks++) {
 		run_on(forks);
 		pid = fork();
 		if (!pid) {
@@ -150,7 +156,7 @@ static uint64_t load_pipes(void)
 		_exit(0);
 	}
 	run_on(0);
-	for (; !over(); n++) {
+	for (; more(n); n++) {
 		if (write(to[1], &n, sizeof(n)) != sizeof(n) ||
 		    read(fro[0], &got, sizeof(got)) != sizeof(got) || got != n + 1) {
 			fail("pipe: sent %llu", (unsigned long long)n);
@@ -285,7 +291,7 @@ static uint64_t load_mappings(void)
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (i = 0; i < nr_cpus; i++)
 		threads[i] = start(write_on, (void *)(uintptr_t)i);
-	for (; !over(); rounds++) {
+	for (; more(rounds); rounds++) {
 		run_on(rounds);
 		if (mprotect((void *)map, size, PROT_READ))
 			fail("mprotect: %s", strerror(errno));
@@ -340,7 +346,7 @@ static uint64_t load_barriers(void)
 		return 0;			/* a kernel without */
 	run_on(0);
 	other = start(cheap_side, NULL);
-	while (!over()) {
+	while (more(round)) {
 		ask = 0;
 		answer = 0;
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -373,7 +379,7 @@ static uint64_t load_clocks(void)
 	uint64_t n = 0, last, now, slept;
 	unsigned int cpu;
 
-	for (; !over(); n++) {
+	for (; more(n); n++) {
 		run_on(n);
 		cpu = sched_getcpu();
 		if (cpu != n % nr_cpus)
