@@ -9,40 +9,24 @@
  * address that each can move its APIC to, and systems that care use x2APIC mode.
  */
 #include <linux/moduleparam.h>
-#include <asm/msr.h>
 
 #include "irqchip/lapic.h"
 #include "vmx/vmx.h"
 
-static int apicv = -1;
-module_param(apicv, int, 0444);
-MODULE_PARM_DESC(apicv, "let the processor virtualize local APICs (Intel): 0 no, 1 where it can, -1 where it has posted interrupts, too (default)");
+static bool apicv;
+module_param(apicv, bool, 0444);
+MODULE_PARM_DESC(apicv, "let the processor virtualize local APICs where it can (default: no; Intel)");
 
 #define APIC_CPU2	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |		\
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT |			\
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 #define CR8_EXITING	(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING)
 
-/*
- * Every processor that delivers virtual interrupts has posted ones, too. Emulators need not:
- * Bochs has not, and when it cannot deliver a virtual interrupt, since a page is missing, its
- * exit says of another event that it was cut off.
- */
-static bool has_posted_interrupts(void)
-{
-	u64 may;
-
-	rdmsrq(MSR_IA32_VMX_PINBASED_CTLS, may);
-	return (may >> 32) & PIN_BASED_POSTED_INTR;
-}
-
 void khv_vmx_apic_init(void)
 {
-	bool can = (vmx_caps.cpu & CPU_BASED_TPR_SHADOW) &&
-		   (vmx_caps.cpu2 & APIC_CPU2) == APIC_CPU2;
-
-	/* What it is now can be read there. */
-	apicv = can && (apicv > 0 || (apicv < 0 && has_posted_interrupts()));
+	/* What is so can be read there. */
+	apicv = apicv && (vmx_caps.cpu & CPU_BASED_TPR_SHADOW) &&
+		(vmx_caps.cpu2 & APIC_CPU2) == APIC_CPU2;
 	vmx_caps.apicv = apicv;
 	/* Set per vCPU. */
 	vmx_caps.cpu &= ~CPU_BASED_TPR_SHADOW;

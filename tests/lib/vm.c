@@ -82,7 +82,7 @@ bool host_runs_real_mode(void)
 bool host_virtualizes_x2apic(void)
 {
 	return !strcmp(ksft_device, "/dev/khv") && host_is_vmx() &&
-	       file_says("/sys/module/khv/parameters/apicv", "1", "");
+	       file_says("/sys/module/khv/parameters/apicv", "Y", "");
 }
 
 bool host_has_posted_interrupts(void)
