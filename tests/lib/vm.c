@@ -79,6 +79,19 @@ bool host_runs_real_mode(void)
 	       !file_says("/sys/module/khv/parameters/nested_paging", "N", "");
 }
 
+bool host_has_nested_paging(void)
+{
+	const char *parameters = !strcmp(ksft_device, "/dev/khv") ?
+		"/sys/module/khv/parameters/nested_paging" :
+		host_is_vmx() ? "/sys/module/kvm_intel/parameters/ept" :
+				"/sys/module/kvm_amd/parameters/npt";
+
+	if (file_says(parameters, "N", ""))
+		return false;
+	return host_is_vmx() ? file_says("/proc/cpuinfo", "vmx flags", " ept") :
+			       file_says("/proc/cpuinfo", "flags", " npt");
+}
+
 bool host_virtualizes_x2apic(void)
 {
 	return !strcmp(ksft_device, "/dev/khv") && host_is_vmx() &&

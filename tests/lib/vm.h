@@ -76,6 +76,9 @@ bool host_is_vmx(void);
  */
 bool host_runs_real_mode(void);
 
+/* Whether the processor walks a second level of tables for the device's guests. */
+bool host_has_nested_paging(void);
+
 /* Whether khv under test has the processor virtualize x2APICs. */
 bool host_virtualizes_x2apic(void);
 /* As all processors do that virtualize APICs, and Bochs does not. */
