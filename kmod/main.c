@@ -21,6 +21,7 @@
 #include "x86/cpuid.h"
 #include "x86/msr.h"
 #include "x86/pvclock.h"
+#include "x86/steal.h"
 #include "x86/xstate.h"
 
 static bool kvm_device;
@@ -146,6 +147,7 @@ static void __exit khv_exit(void)
 	misc_deregister(&khv_device);
 	khv_shadow_shrinker_exit();
 	khv_debugfs_exit();
+	khv_steal_exit();
 	khv_pvclock_exit();
 	khv_cpuid_exit();
 	khv_hw->uninit();

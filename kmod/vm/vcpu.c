@@ -142,7 +142,6 @@ void khv_vcpu_destroy(struct khv_vcpu *vcpu)
 	khv_emulate_destroy(vcpu);
 	khv_xstate_destroy(vcpu);
 	khv_cpuid_uninit(vcpu);
-	khv_steal_uninit(vcpu);
 	/* Mappings of the two pages hold references of their own. */
 	free_page((unsigned long)vcpu->pio_data);
 	free_page((unsigned long)vcpu->run);

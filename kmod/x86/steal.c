@@ -7,6 +7,7 @@
  * guests that use the page only, and while the thread is inside KVM_RUN.
  */
 #include <linux/kvm_para.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/stddef.h>
 
@@ -110,16 +111,33 @@ static struct preempt_ops preempt_ops = {
 	.sched_out = sched_out,
 };
 
+static DEFINE_MUTEX(notifiers_lock);
+static bool notifiers_on;
+
+/*
+ * The scheduler's code is patched for this, with an interrupt of all processors: once,
+ * and not with each VM.
+ */
+static void need_notifiers(void)
+{
+	/* Pairs with the release: patched before it says so. */
+	if (likely(smp_load_acquire(&notifiers_on)))
+		return;
+	mutex_lock(&notifiers_lock);
+	if (!notifiers_on) {
+		preempt_notifier_inc();
+		smp_store_release(&notifiers_on, true);
+	}
+	mutex_unlock(&notifiers_lock);
+}
+
 static void watch(struct khv_vcpu *vcpu)
 {
 	struct khv_steal *steal = &vcpu->steal;
 
 	if (steal->watched)
 		return;
-	if (!steal->counted) {
-		preempt_notifier_inc();
-		steal->counted = true;
-	}
+	need_notifiers();
 	preempt_notifier_init(&steal->notifier, &preempt_ops);
 	/* The list is the thread's own: nobody else looks at it, but the scheduler. */
 	preempt_disable();
@@ -202,8 +220,8 @@ int khv_steal_set(struct khv_vcpu *vcpu, u64 data)
 	return 0;
 }
 
-void khv_steal_uninit(struct khv_vcpu *vcpu)
+void khv_steal_exit(void)
 {
-	if (vcpu->steal.counted)
+	if (notifiers_on)
 		preempt_notifier_dec();
 }

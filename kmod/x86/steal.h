@@ -17,14 +17,13 @@ struct khv_vcpu;
  * @last: the thread's waiting time when it was last told
  * @pid: the thread that @last is of
  * @notifier: in the list of the thread inside KVM_RUN, while @watched
- * @counted: preempt notifiers are on for this vCPU's sake
  * @marked: the page says that the vCPU is preempted, and perhaps more
  */
 struct khv_steal {
 	u64 msr;
 	u64 last;
 	pid_t pid;
-	bool watched, counted, marked;
+	bool watched, marked;
 	struct preempt_notifier notifier;
 };
 
@@ -35,6 +34,7 @@ void khv_steal_enter(struct khv_vcpu *vcpu);
 void khv_steal_leave(struct khv_vcpu *vcpu);
 /* KHV_REQ_STEAL_UPDATE: write the page. May sleep; vm->srcu held, inside KVM_RUN. */
 void khv_steal_update(struct khv_vcpu *vcpu);
-void khv_steal_uninit(struct khv_vcpu *vcpu);
+/* The module goes: no vCPU is left. */
+void khv_steal_exit(void);
 
 #endif
