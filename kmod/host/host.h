@@ -131,10 +131,11 @@ int khv_vmxon_enter(struct khv_vmcs *vmcs);
 void khv_vmxon_leave(struct khv_vmcs *vmcs);
 /* True when interrupts may be enabled inside the region. */
 bool khv_vmxon_may_take_irqs(void);
-/* Inside a region: guests of another hypervisor may have run on this CPU since the last one. */
+/*
+ * Inside a region: guests of another hypervisor may have run on this CPU since the last
+ * one, and MSRs may still be as one of them has them.
+ */
 bool khv_vmxon_is_shared(void);
-/* Inside a region: VMX is KVM's, and MSRs may still be as one of its guests has them. */
-bool khv_vmxon_is_borrowed(void);
 /* Make no CPU remember @vmcs. May sleep. */
 void khv_vmxon_forget(struct khv_vmcs *vmcs);
 /* "exclusive" or "per-run": the mode that new regions get. */

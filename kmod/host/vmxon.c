@@ -318,11 +318,6 @@ bool khv_vmxon_is_shared(void)
 	return !this_cpu_read(vmxon_cpu.on);
 }
 
-bool khv_vmxon_is_borrowed(void)
-{
-	return this_cpu_read(vmxon_cpu.borrowed);
-}
-
 static void forget_ipi(void *arg)
 {
 	struct vmxon_cpu *c = this_cpu_ptr(&vmxon_cpu);

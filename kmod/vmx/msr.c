@@ -17,8 +17,8 @@
 
 /*
  * KVM leaves its guests' values until this CPU goes back to user space, and takes them
- * for loaded when its guest is next: while it has VMX on, what is there goes back there,
- * whatever it is. With VMX off there are the kernel's own, which stay.
+ * for loaded when its guest is next: unless VMX is ours from one region to the next, what
+ * is there now goes back there, whatever it is.
  */
 void khv_vmx_msr_host_read(struct vmx_vcpu *vmx)
 {
@@ -31,7 +31,7 @@ void khv_vmx_msr_host_read(struct vmx_vcpu *vmx)
 		rdmsrq(MSR_EFER, host->efer);
 	if (khv_caps.rdtscp)
 		rdmsrq(MSR_TSC_AUX, host->tsc_aux);
-	vmx->host_msrs_foreign = khv_vmxon_is_borrowed();
+	vmx->host_msrs_shared = khv_vmxon_is_shared();
 }
 
 /* Without an exit, if the client does not object. */

@@ -189,7 +189,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 		khv_vmx_host_cpu(vmx);
 		/* Translations that this CPU kept from an earlier stay, or of another's VPID. */
 		vmx->flush |= VMX_FLUSH_EPT | VMX_FLUSH_VPID;
-	} else if (unlikely(vmx->host_msrs_foreign || khv_vmxon_is_borrowed())) {
+	} else if (unlikely(vmx->host_msrs_shared || khv_vmxon_is_shared())) {
 		khv_vmx_msr_host_read(vmx);
 	}
 	/* KVM numbers its VPIDs, too. With EPT, translations are told apart by its root as well. */

@@ -93,7 +93,7 @@ struct vmx_host_msrs {
  * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: what the VMCS holds
  * @host_cpu: the CPU whose constants are in the host fields
  * @host_msrs: what the region's end brings back
- * @host_msrs_foreign: they were read while VMX was borrowed
+ * @host_msrs_shared: they were read while VMX was not ours alone
  * @flush: VMX_FLUSH_* and others due before the next entry, VMX_REAL_MODE to refuse it
  * @root: what the hardware walks, with shadow paging
  * @split_locks: the guest takes some; @split_locks_allowed: and this region lets it
@@ -132,7 +132,7 @@ struct vmx_vcpu {
 	u64 host_spec_ctrl;
 	int host_cpu;
 	struct vmx_host_msrs host_msrs;
-	bool host_msrs_foreign;
+	bool host_msrs_shared;
 };
 
 static inline struct vmx_vcpu *to_vmx(struct khv_vcpu *vcpu)
