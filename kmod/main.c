@@ -15,13 +15,13 @@
 
 #include "host/host.h"
 #include "mmu/shadow.h"
+#include "sched/sched.h"
 #include "vm/hw.h"
 #include "vm/ioctl.h"
 #include "vm/stats.h"
 #include "x86/cpuid.h"
 #include "x86/msr.h"
 #include "x86/pvclock.h"
-#include "x86/steal.h"
 #include "x86/xstate.h"
 
 static bool kvm_device;
@@ -116,6 +116,7 @@ static int __init khv_init(void)
 	err = khv_pvclock_init();
 	if (err)
 		goto err_cpuid;
+	khv_sched_init();
 	khv_debugfs_init();
 	err = khv_shadow_shrinker_init();
 	if (err)
@@ -132,6 +133,7 @@ err_shrinker:
 	khv_shadow_shrinker_exit();
 err_debugfs:
 	khv_debugfs_exit();
+	khv_sched_exit();
 	khv_pvclock_exit();
 err_cpuid:
 	khv_cpuid_exit();
@@ -147,7 +149,7 @@ static void __exit khv_exit(void)
 	misc_deregister(&khv_device);
 	khv_shadow_shrinker_exit();
 	khv_debugfs_exit();
-	khv_steal_exit();
+	khv_sched_exit();
 	khv_pvclock_exit();
 	khv_cpuid_exit();
 	khv_hw->uninit();

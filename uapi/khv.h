@@ -20,7 +20,7 @@
 /*
  * The type of khv's own calls, in the number space of <linux/ioctl.h>. The
  * kernel's list of such types, "Ioctl Numbers", has no entry between 0xD0 and
- * 0xDA. There is no call of ours yet.
+ * 0xDA.
  */
 #define KHV_IOCTL_MAGIC	0xD6
 
@@ -42,6 +42,164 @@
 #define KHV_ERROR_REAL_MODE	0x6b687600
 
 /*
+ * KHV_CAP_SCHED: not 0 where the calls below are there; the members of struct khv_sched
+ * that can be set here, as bits of KHV_SCHED_*.
+ */
+#define KHV_CAP_SCHED		(KHV_CAP_BASE + 1)
+
+#define KHV_SCHED_WEIGHT	(1U << 0)
+#define KHV_SCHED_CAP		(1U << 1)
+#define KHV_SCHED_CAP_PERIOD	(1U << 2)
+#define KHV_SCHED_CAP_BURST	(1U << 3)
+#define KHV_SCHED_GANG		(1U << 4)
+#define KHV_SCHED_POOL		(1U << 5)
+#define KHV_SCHED_PRIORITY	(1U << 6)
+#define KHV_SCHED_LENGTH	(1U << 7)
+
+#define KHV_SCHED_WEIGHT_MAX	10000
+#define KHV_SCHED_CAP_MAX	1000000		/* percent of one CPU */
+#define KHV_SCHED_PERIOD_MIN	10000		/* microseconds */
+#define KHV_SCHED_PERIOD_MAX	1000000
+
+/**
+ * struct khv_sched - how a VM is scheduled
+ * @set: KHV_SCHED_*. Which members KHV_SET_SCHED changes, all at once or none;
+ *	from KHV_GET_SCHED those that can be set here
+ * @weight: 1 to KHV_SCHED_WEIGHT_MAX: its part of the CPUs when there is not enough for
+ *	all, however many vCPUs it has. 100, as which it begins, is what a task of nice 0 has
+ * @cap: most that it may use, in percent of one CPU, to KHV_SCHED_CAP_MAX; 0: no limit
+ * @cap_period: microseconds, KHV_SCHED_PERIOD_MIN to _MAX, in each of which it gets @cap;
+ *	100000 at the beginning
+ * @cap_burst: microseconds of CPU time that it may have saved up from periods in which
+ *	it did not use all, 0 to what @cap gives in one period
+ * @gang: 1 if its vCPUs shall run at the same time, else 0
+ * @pool: the pool of VMs that it is in, 0 at the beginning
+ * @priority: in a pool that goes by priority, higher ones first
+ * @length: CPU time that it will need in all, in nanoseconds, for a pool that runs short
+ *	ones first; 0: not known
+ * @reserved: 0
+ */
+struct khv_sched {
+	__u32 set;
+	__u32 weight;
+	__u32 cap;
+	__u32 cap_period;
+	__u32 cap_burst;
+	__u32 gang;
+	__u32 pool;
+	__s32 priority;
+	__u64 length;
+	__u32 reserved[6];
+};
+
+/**
+ * struct khv_sched_times - where the time of a vCPU went, in nanoseconds
+ * @guest: in the guest
+ * @hypervisor: on a CPU inside KVM_RUN, but not in the guest
+ * @waiting: for a CPU, which others had. What is added for a wake-up is known when it is over
+ * @halted: asleep until the guest has something to do
+ * @throttled: held back by a cap
+ * @other: not inside KVM_RUN, or asleep there for a reason of the host's
+ * @wall: since the vCPU was created. The others add up to it
+ *
+ * Of a VM: the sums over its vCPUs.
+ */
+struct khv_sched_times {
+	__u64 guest;
+	__u64 hypervisor;
+	__u64 waiting;
+	__u64 halted;
+	__u64 throttled;
+	__u64 other;
+	__u64 wall;
+};
+
+#define KHV_SCHED_ALL_VCPUS	(~0U)
+
+/**
+ * struct khv_sched_stats - for KHV_GET_SCHED_STATS
+ * @vcpu: in: the id of a vCPU, or KHV_SCHED_ALL_VCPUS for the VM
+ * @flags: 0
+ * @due: of the VM: CPU time that weighted max-min fair sharing would have given it of what
+ *	the VMs had together, in nanoseconds, since its creation. Compare its growth with
+ *	that of @times.guest + @times.hypervisor. Of a vCPU: 0
+ * @times: see there
+ * @reserved: 0
+ */
+struct khv_sched_stats {
+	__u32 vcpu;
+	__u32 flags;
+	__u64 due;
+	struct khv_sched_times times;
+	__u64 reserved[7];
+};
+
+/**
+ * struct khv_sched_vm - one of all VMs
+ * @id: of the VM, never used again while the module is loaded
+ * @pid: the process that created it, as the caller sees it; 0 when it is gone or out of sight
+ * @uid: that one's effective user, likewise
+ * @vcpus: how many it has
+ * @flags: 0
+ * @sched: as from KHV_GET_SCHED
+ * @due: as in struct khv_sched_stats
+ * @times: of all its vCPUs
+ * @reserved: 0
+ */
+struct khv_sched_vm {
+	__u64 id;
+	__s32 pid;
+	__u32 uid;
+	__u32 vcpus;
+	__u32 flags;
+	struct khv_sched sched;
+	__u64 due;
+	struct khv_sched_times times;
+	__u64 reserved[8];
+};
+
+/**
+ * struct khv_sched_vms - for KHV_GET_SCHED_VMS
+ * @vms: address of an array of struct khv_sched_vm
+ * @count: how many there is room for
+ * @flags: 0
+ */
+struct khv_sched_vms {
+	__u64 vms;
+	__u32 count;
+	__u32 flags;
+};
+
+/*
+ * KHV_SET_SCHED, on a VM: change how it is scheduled; it takes effect at once.
+ * Returns 0, or -1 with errno
+ *	EINVAL	a value out of range, a bit in @set that KHV_CAP_SCHED does not have, @reserved
+ *	EPERM	without CAP_SYS_NICE: a weight above the module parameter weight_limit, or,
+ *		where root has set cap_limit, a cap above that or none
+ *	EINTR	a fatal signal while another thread made such a call
+ * KHV_GET_SCHED, on a VM: the present values. Returns 0.
+ */
+#define KHV_SET_SCHED		_IOW(KHV_IOCTL_MAGIC, 0x00, struct khv_sched)
+#define KHV_GET_SCHED		_IOR(KHV_IOCTL_MAGIC, 0x01, struct khv_sched)
+
+/*
+ * KHV_GET_SCHED_STATS, on a VM: where its time went, or one vCPU's.
+ * Returns 0, or -1 with errno
+ *	EINVAL	@flags or @reserved is not 0
+ *	ENOENT	no vCPU has this id
+ */
+#define KHV_GET_SCHED_STATS	_IOWR(KHV_IOCTL_MAGIC, 0x02, struct khv_sched_stats)
+
+/*
+ * KHV_GET_SCHED_VMS, on the device: all VMs, oldest first; without CAP_SYS_NICE only
+ * those that the caller's effective user has created.
+ * Returns how many there are; of these the first @count are stored. Or -1 with errno
+ *	EINVAL	@flags is not 0
+ *	EFAULT	there is no array
+ */
+#define KHV_GET_SCHED_VMS	_IOW(KHV_IOCTL_MAGIC, 0x03, struct khv_sched_vms)
+
+/*
  * What is implemented, as initializers of arrays with one element X(number)
  * each; the calls by the kind of file descriptor that takes them. Example:
  *
@@ -60,6 +218,7 @@
 	X(KVM_GET_MSR_FEATURE_INDEX_LIST),	\
 	X(KVM_GET_MSRS),			\
 	X(KVM_X86_GET_MCE_CAP_SUPPORTED),	\
+	X(KHV_GET_SCHED_VMS),			\
 }
 
 #define KHV_VM_IOCTLS(X) {		\
@@ -97,6 +256,9 @@
 	X(KVM_SET_TSC_KHZ),		\
 	X(KVM_X86_SET_MSR_FILTER),	\
 	X(KVM_ENABLE_CAP),		\
+	X(KHV_SET_SCHED),		\
+	X(KHV_GET_SCHED),		\
+	X(KHV_GET_SCHED_STATS),		\
 }
 
 #define KHV_VCPU_IOCTLS(X) {	\
@@ -224,6 +386,7 @@
 	X(KVM_CAP_MCE),				\
 	X(KVM_CAP_HALT_POLL),			\
 	X(KHV_CAP_NO_REAL_MODE),		\
+	X(KHV_CAP_SCHED),			\
 }
 
 #endif

@@ -102,6 +102,13 @@
 } while (0)
 #endif
 
+/* A task that sleeps may stay in its queue for a while, since 6.12. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define khv_task_is_runnable(task)	((task)->on_rq)
+#else
+#define khv_task_is_runnable(task)	task_is_runnable(task)
+#endif
+
 /* Since 6.8 eventfds are signalled once and no more. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define khv_eventfd_signal(ctx)	eventfd_signal(ctx, 1)

@@ -265,15 +265,18 @@ static int svm_run(struct khv_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct khv_vmcb *vmcb = svm->vmcb;
+	int r;
 
 	khv_svm_flush_regs(vcpu);
 	if (unlikely(svm->flush || khv_svmon_flush_due()))
 		do_flush(svm);
 	svm->injected = vmcb->eventinj;
 
-	if (unlikely(khv_svm_enter(vcpu->regs.gpr, svm->vmcb_pa, svm->host_pa,
-				   entry_flags(vcpu, svm), svm->host_spec_ctrl,
-				   vcpu->msrs.spec_ctrl)))
+	khv_sched_guest_enter(&vcpu->sched);
+	r = khv_svm_enter(vcpu->regs.gpr, svm->vmcb_pa, svm->host_pa, entry_flags(vcpu, svm),
+			  svm->host_spec_ctrl, vcpu->msrs.spec_ctrl);
+	khv_sched_guest_leave(&vcpu->sched);
+	if (unlikely(r))
 		return entry_failed(svm, -EIO);
 	svm->clobbered = unlikely(svm_entry_failed(svm)) && vmcb->rip != vcpu->regs.rip;
 	khv_svm_fetch_regs(vcpu);

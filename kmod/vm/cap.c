@@ -40,6 +40,11 @@ static int cap_xsave2(void)
 	return max_t(int, khv_xstate_size(), sizeof(struct kvm_xsave));
 }
 
+static int cap_sched(void)
+{
+	return khv_sched_settable();
+}
+
 static int cap_no_real_mode(void)
 {
 	return !khv_caps.unrestricted_guest;
@@ -155,6 +160,7 @@ static const struct {
 	{ KVM_CAP_MCE, KHV_MCE_BANKS },
 	{ KVM_CAP_HALT_POLL, 1 },
 	{ KHV_CAP_NO_REAL_MODE, .fn = cap_no_real_mode },
+	{ KHV_CAP_SCHED, .fn = cap_sched },
 };
 
 static_assert(ARRAY_SIZE(capabilities) == KHV_LIST_LENGTH(KHV_CAPABILITIES));

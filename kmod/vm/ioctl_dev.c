@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "sched/sched.h"
 #include "vm/ioctl.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
@@ -224,6 +225,11 @@ static int get_mce_cap_supported(struct khv_ioctl_arg *arg)
 	return 0;
 }
 
+static int get_sched_vms(struct khv_ioctl_arg *arg)
+{
+	return khv_sched_list(arg->data);
+}
+
 static const struct khv_ioctl dev_ioctls[] = {
 	{ KVM_GET_API_VERSION, .dev = get_api_version },
 	{ KVM_CREATE_VM, .dev = create_vm },
@@ -235,6 +241,7 @@ static const struct khv_ioctl dev_ioctls[] = {
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST, KHV_IOC_RAW, .dev = get_msr_feature_index_list },
 	{ KVM_GET_MSRS, .dev = get_feature_msrs },
 	{ KVM_X86_GET_MCE_CAP_SUPPORTED, .dev = get_mce_cap_supported },
+	{ KHV_GET_SCHED_VMS, .dev = get_sched_vms },
 };
 
 static_assert(ARRAY_SIZE(dev_ioctls) == KHV_LIST_LENGTH(KHV_DEVICE_IOCTLS));

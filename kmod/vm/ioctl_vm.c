@@ -331,6 +331,22 @@ static int set_msr_filter(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	return khv_msr_filter_set(vm, arg->data);
 }
 
+static int set_sched(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_sched_set(vm, arg->data);
+}
+
+static int get_sched(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	khv_sched_get(vm, arg->data);
+	return 0;
+}
+
+static int get_sched_stats(struct khv_vm *vm, struct khv_ioctl_arg *arg)
+{
+	return khv_sched_stats(vm, arg->data);
+}
+
 static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_IRQ_LINE, .vm = irq_line },
 	{ KVM_IRQ_LINE_STATUS, .vm = irq_line_status },
@@ -366,6 +382,9 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_SET_PIT, .vm = set_pit },
 	{ KVM_REINJECT_CONTROL, .vm = reinject_control },
 	{ KVM_ENABLE_CAP, .vm = enable_cap },
+	{ KHV_SET_SCHED, .vm = set_sched },
+	{ KHV_GET_SCHED, .vm = get_sched },
+	{ KHV_GET_SCHED_STATS, .vm = get_sched_stats },
 };
 
 static_assert(ARRAY_SIZE(vm_ioctls) == KHV_LIST_LENGTH(KHV_VM_IOCTLS));

@@ -216,6 +216,7 @@ bool khv_vcpu_has_work(struct khv_vcpu *vcpu)
 static int sleep_halted(struct khv_vcpu *vcpu)
 {
 	u64 since;
+	int r;
 
 	/* Read what has_work() asks about before sleeping, not between the two. */
 	khv_rflags(vcpu);
@@ -228,7 +229,10 @@ static int sleep_halted(struct khv_vcpu *vcpu)
 	since = khv_halt_polls(vcpu) ? ktime_get_ns() : 0;
 	if (!since || !khv_halt_poll(vcpu, since)) {
 		vcpu->stats.halt_wakeup++;
-		if (swait_event_interruptible_exclusive(vcpu->wq, khv_vcpu_has_work(vcpu)))
+		khv_sched_asleep(&vcpu->sched, KHV_SCHED_HALTED);
+		r = swait_event_interruptible_exclusive(vcpu->wq, khv_vcpu_has_work(vcpu));
+		khv_sched_asleep(&vcpu->sched, KHV_SCHED_OTHER);
+		if (r)
 			return -EINTR;
 	}
 	if (since)
@@ -468,6 +472,7 @@ int khv_vcpu_run(struct khv_vcpu *vcpu)
 	rcu_assign_pointer(vcpu->task, current);
 	vcpu->has_run = true;
 	sigset_enter(vcpu);
+	khv_sched_enter(vcpu);
 	if (unlikely(vcpu->steal.msr))
 		khv_steal_enter(vcpu);
 	r = run_prepared(vcpu, valid, dirty);
@@ -480,8 +485,7 @@ int khv_vcpu_run(struct khv_vcpu *vcpu)
 	if (unlikely(vcpu->pv.eoi_offered))
 		khv_pv_eoi_finish(vcpu, true);
 	report_interrupt_state(vcpu);
-	if (unlikely(vcpu->steal.watched))
-		khv_steal_leave(vcpu);
+	khv_sched_leave(vcpu);
 	sigset_leave(vcpu);
 	rcu_assign_pointer(vcpu->task, NULL);
 	return r;

@@ -29,21 +29,28 @@
 
 struct counter {
 	const char *name;
-	u32 type;	/* KVM_STATS_TYPE_*; all are plain numbers without a unit */
+	u32 type;	/* KVM_STATS_TYPE_* */
+	bool ns;	/* nanoseconds; the others are plain numbers without a unit */
 };
 
 #define VCPU_STAT(member)	{ #member, KVM_STATS_TYPE_CUMULATIVE },
+#define TIME_STAT(name)		{ name, KVM_STATS_TYPE_CUMULATIVE, .ns = true },
 #define EXIT_STAT(nr, name)	{ "exits_" #name, KVM_STATS_TYPE_CUMULATIVE },
 
 static const struct counter vcpu_stats[] = {
 	KHV_VCPU_STATS(VCPU_STAT)
 	{ "exits_other", KVM_STATS_TYPE_CUMULATIVE },
 	KHV_EXITS(EXIT_STAT)
+	TIME_STAT("guest_ns") TIME_STAT("hypervisor_ns") TIME_STAT("waiting_ns")
+	TIME_STAT("halted_ns") TIME_STAT("throttled_ns") TIME_STAT("other_ns") TIME_STAT("wall_ns")
 };
 
 #define VCPU_STATS	ARRAY_SIZE(vcpu_stats)
+/* Of these, what sched/ knows: the members of struct khv_sched_times. */
+#define VCPU_TIMES	(sizeof(struct khv_sched_times) / sizeof(u64))
+#define FIRST_TIME	(VCPU_STATS - VCPU_TIMES)
 
-static_assert(sizeof(struct khv_vcpu_stats) == VCPU_STATS * sizeof(u64));
+static_assert(sizeof(struct khv_vcpu_stats) == FIRST_TIME * sizeof(u64));
 
 enum { VM_TLB_FLUSH, VM_SLOTS, VM_TABLES, VM_PAGES_4K, VM_PAGES_2M, VM_PAGES_1G, VM_STATS };
 
@@ -59,9 +66,27 @@ static const struct counter vm_stats[VM_STATS] = {
 static_assert(VM_STATS < VCPU_STATS);
 
 /* The nth counter of a vCPU. */
-static u64 vcpu_stat(const struct khv_vcpu *vcpu, unsigned int n)
+static u64 vcpu_stat(struct khv_vcpu *vcpu, unsigned int n)
 {
+	struct khv_sched_times times = { 0 };
+
+	if (n >= FIRST_TIME) {
+		khv_sched_times(vcpu, &times);
+		return ((const u64 *)&times)[n - FIRST_TIME];
+	}
 	return READ_ONCE(((const u64 *)&vcpu->stats)[n]);
+}
+
+/* All of them; the times are of one instant. */
+static void read_vcpu(struct khv_vcpu *vcpu, u64 *data)
+{
+	struct khv_sched_times times = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < FIRST_TIME; i++)
+		data[i] = vcpu_stat(vcpu, i);
+	khv_sched_times(vcpu, &times);
+	memcpy(&data[FIRST_TIME], &times, sizeof(times));
 }
 
 /* May sleep. Those that are found out by a walk of the tables are left 0 without @walk. */
@@ -142,7 +167,9 @@ static void fill(struct stats_file *s, const struct counter *stats)
 	};
 	for (i = 0; i < s->count; i++) {
 		s->desc[i] = (struct desc) {
-			.flags = stats[i].type | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10,
+			.flags = stats[i].type | KVM_STATS_BASE_POW10 |
+				 (stats[i].ns ? KVM_STATS_UNIT_SECONDS : KVM_STATS_UNIT_NONE),
+			.exponent = stats[i].ns ? -9 : 0,
 			.size = 1,
 			.offset = i * sizeof(u64),
 		};
@@ -173,17 +200,14 @@ static ssize_t stats_read(struct file *file, char __user *buf, size_t len, loff_
 	u64 data[VCPU_STATS];
 	loff_t start = s->header.data_offset;
 	ssize_t head, tail;
-	unsigned int i;
 
 	head = copy_part(&buf, &len, pos, &s->header, 0, start);
 	if (head < 0 || !len)
 		return head;
-	if (s->vcpu) {
-		for (i = 0; i < VCPU_STATS; i++)
-			data[i] = vcpu_stat(s->vcpu, i);
-	} else {
+	if (s->vcpu)
+		read_vcpu(s->vcpu, data);
+	else
 		read_vm(s->vm, data, true);
-	}
 	tail = copy_part(&buf, &len, pos, data, start, s->count * sizeof(u64));
 	return tail < 0 && !head ? tail : head + max_t(ssize_t, tail, 0);
 }
@@ -258,7 +282,7 @@ int khv_vcpu_stats_fd(struct khv_vcpu *vcpu)
 
 /* Of vm_stats and vcpu_stats together, those that have a file each; the rest share one. */
 #define FILES		(VM_STATS + offsetof(struct khv_vcpu_stats, exit) / sizeof(u64))
-#define FIRST_REASON	(VCPU_STATS - KHV_NR_EXITS)
+#define FIRST_REASON	(FIRST_TIME - KHV_NR_EXITS)
 
 static struct dentry *debugfs_root;
 
@@ -313,18 +337,30 @@ static int reasons_show(struct seq_file *m, void *unused)
 {
 	unsigned int i;
 
-	for (i = FIRST_REASON; i < VCPU_STATS; i++)
+	for (i = FIRST_REASON; i < FIRST_TIME; i++)
 		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, read_file(m->file, VM_STATS + i));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(reasons);
 
-static int vcpu_show(struct seq_file *m, void *unused)
+static int times_show(struct seq_file *m, void *unused)
 {
 	unsigned int i;
 
+	for (i = FIRST_TIME; i < VCPU_STATS; i++)
+		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, read_file(m->file, VM_STATS + i));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(times);
+
+static int vcpu_show(struct seq_file *m, void *unused)
+{
+	u64 data[VCPU_STATS];
+	unsigned int i;
+
+	read_vcpu(m->private, data);
 	for (i = 0; i < VCPU_STATS; i++)
-		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, vcpu_stat(m->private, i));
+		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, data[i]);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vcpu);
@@ -336,6 +372,7 @@ static void add_files(struct dentry *dir)
 	for (n = 0; n < FILES; n++)
 		debugfs_create_file(name_of(n), 0400, dir, (void *)n, &counter_fops);
 	debugfs_create_file("exit_reasons", 0400, dir, NULL, &reasons_fops);
+	debugfs_create_file("times", 0400, dir, NULL, &times_fops);
 }
 
 void khv_debugfs_init(void)

@@ -164,6 +164,7 @@ static struct khv_vcpu *create(struct khv_vm *vm, int id)
 	vcpu->mode = KHV_OUTSIDE_GUEST;
 	mutex_init(&vcpu->lock);
 	init_swait_queue_head(&vcpu->wq);
+	khv_sched_vcpu_init(vcpu);
 
 	err = create_parts(vcpu);
 	if (err) {

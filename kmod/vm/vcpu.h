@@ -17,6 +17,7 @@
 #include <linux/types.h>
 
 #include "mmu/shadow.h"
+#include "sched/sched.h"
 #include "vm/hw.h"
 #include "vm/stats.h"
 #include "x86/event.h"
@@ -101,6 +102,7 @@ struct khv_vcpu {
 	struct khv_xstate xstate;	/* x86/xstate.h */
 	struct khv_pvclock pvclock;	/* x86/pvclock.h */
 	struct khv_steal steal;		/* x86/steal.h */
+	struct khv_vcpu_sched sched;	/* sched/sched.h */
 	struct khv_pv pv;		/* x86/pv.h */
 	struct khv_emulate emulate;	/* x86/emulate.h */
 	struct khv_lapic *lapic;	/* NULL without in-kernel irqchip */

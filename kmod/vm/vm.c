@@ -60,6 +60,7 @@ struct khv_vm *khv_vm_create(void)
 	if (err)
 		goto err_mmu;
 
+	khv_sched_vm_init(vm);
 	mutex_lock(&khv_vms_lock);
 	list_add_tail(&vm->node, &khv_vms);
 	mutex_unlock(&khv_vms_lock);
@@ -92,6 +93,7 @@ static void destroy(struct khv_vm *vm)
 	list_del(&vm->node);
 	mutex_unlock(&khv_vms_lock);
 	khv_debugfs_remove_vm(vm);
+	khv_sched_vm_uninit(vm);
 
 	khv_irqchip_destroy(vm);
 	khv_mmu_vm_uninit(vm);

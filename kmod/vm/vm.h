@@ -15,6 +15,7 @@
 
 #include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
+#include "sched/sched.h"
 #include "vm/bus.h"
 #include "vm/coalesced.h"
 #include "vm/eventfd.h"
@@ -74,6 +75,7 @@ struct khv_vm {
 	struct khv_irqfds irqfds;	/* vm/eventfd.h */
 	struct khv_ioeventfds ioeventfds;
 	struct khv_vm_clock clock;	/* x86/pvclock.h */
+	struct khv_vm_sched sched;	/* sched/sched.h */
 
 	struct khv_vm_opts opts;
 	struct khv_msr_filter __rcu *msr_filter;	/* x86/msr_filter.c; writers hold @lock */

@@ -368,7 +368,9 @@ static int vmx_run(struct khv_vcpu *vcpu)
 	if (vcpu->regs.cr2 != native_read_cr2())
 		native_write_cr2(vcpu->regs.cr2);
 
+	khv_sched_guest_enter(&vcpu->sched);
 	r = khv_vmx_enter(vcpu->regs.gpr, &vmx->host_rsp, flags, vmx->host_spec_ctrl, guest_spec);
+	khv_sched_guest_leave(&vcpu->sched);
 	if (unlikely(r))
 		return entry_refused(vcpu, r);
 	vcpu->regs.cr2 = native_read_cr2();

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Steal time, from what the scheduler counts of the vCPU's thread.
+ * Steal time: what sched/ counts as waiting or held back, told to the guest.
  *
- * Preempt notifiers tell when the thread loses its CPU and gets it back: the first
- * marks the guest's page, the second has it written anew. They are registered for
- * guests that use the page only, and while the thread is inside KVM_RUN.
+ * When the thread inside KVM_RUN loses its CPU the guest's page is marked, and when it gets
+ * one back the page is written anew.
  */
 #include <linux/kvm_para.h>
-#include <linux/mutex.h>
-#include <linux/sched.h>
 #include <linux/stddef.h>
 
 #include "vm/memslot.h"
@@ -23,16 +20,6 @@
 
 static_assert(sizeof(struct kvm_steal_time) == 64);
 
-/* How long the calling thread has waited while it could have run, in nanoseconds. */
-static u64 waited(void)
-{
-#ifdef CONFIG_SCHED_INFO
-	return current->sched_info.run_delay;
-#else
-	return 0;
-#endif
-}
-
 static gpa_t preempted_gpa(const struct khv_steal *steal)
 {
 	return (steal->msr & STEAL_ADDRESS) + offsetof(struct kvm_steal_time, preempted);
@@ -46,7 +33,7 @@ static gpa_t preempted_gpa(const struct khv_steal *steal)
  * it is made once, lest it wipe that out, and not while this thread may yet use what was
  * translated before.
  */
-static void mark_preempted(struct khv_vcpu *vcpu)
+void khv_steal_note_out(struct khv_vcpu *vcpu)
 {
 	static const u8 preempted = KVM_VCPU_PREEMPTED;
 	struct khv_steal *steal = &vcpu->steal;
@@ -90,84 +77,16 @@ static void unmark(struct khv_vcpu *vcpu)
 		flush_guest(vcpu);
 }
 
-static void sched_in(struct preempt_notifier *notifier, int cpu)
+void khv_steal_note_in(struct khv_vcpu *vcpu)
 {
-	struct khv_vcpu *vcpu = container_of(notifier, struct khv_vcpu, steal.notifier);
-
 	khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
-}
-
-static void sched_out(struct preempt_notifier *notifier, struct task_struct *next)
-{
-	struct khv_vcpu *vcpu = container_of(notifier, struct khv_vcpu, steal.notifier);
-
-	/* A thread that goes to sleep is not robbed of anything. */
-	if (task_is_running(current))
-		mark_preempted(vcpu);
-}
-
-static struct preempt_ops preempt_ops = {
-	.sched_in = sched_in,
-	.sched_out = sched_out,
-};
-
-static DEFINE_MUTEX(notifiers_lock);
-static bool notifiers_on;
-
-/*
- * The scheduler's code is patched for this, with an interrupt of all processors: once,
- * and not with each VM.
- */
-static void need_notifiers(void)
-{
-	/* Pairs with the release: patched before it says so. */
-	if (likely(smp_load_acquire(&notifiers_on)))
-		return;
-	mutex_lock(&notifiers_lock);
-	if (!notifiers_on) {
-		preempt_notifier_inc();
-		smp_store_release(&notifiers_on, true);
-	}
-	mutex_unlock(&notifiers_lock);
-}
-
-static void watch(struct khv_vcpu *vcpu)
-{
-	struct khv_steal *steal = &vcpu->steal;
-
-	if (steal->watched)
-		return;
-	need_notifiers();
-	preempt_notifier_init(&steal->notifier, &preempt_ops);
-	/* The list is the thread's own: nobody else looks at it, but the scheduler. */
-	preempt_disable();
-	preempt_notifier_register(&steal->notifier);
-	preempt_enable();
-	steal->watched = true;
 }
 
 void khv_steal_enter(struct khv_vcpu *vcpu)
 {
-	struct khv_steal *steal = &vcpu->steal;
-
-	if (!(steal->msr & KVM_MSR_ENABLED))
-		return;
-	/* What another thread has waited is not this vCPU's. */
-	if (steal->pid != current->pid) {
-		steal->pid = current->pid;
-		steal->last = waited();
-	}
-	watch(vcpu);
-	if (waited() != steal->last)
+	if ((vcpu->steal.msr & KVM_MSR_ENABLED) &&
+	    khv_sched_stolen(&vcpu->sched) != vcpu->steal.last)
 		khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
-}
-
-void khv_steal_leave(struct khv_vcpu *vcpu)
-{
-	preempt_disable();
-	preempt_notifier_unregister(&vcpu->steal.notifier);
-	preempt_enable();
-	vcpu->steal.watched = false;
 }
 
 /* The guest's reader tries again when the version is odd or has changed. */
@@ -176,7 +95,7 @@ static void write_page(struct khv_vcpu *vcpu, gpa_t gpa)
 	const size_t version_at = offsetof(struct kvm_steal_time, version);
 	struct khv_vm *vm = vcpu->vm;
 	struct kvm_steal_time st;
-	u64 now = waited();
+	u64 now = khv_sched_stolen(&vcpu->sched);
 
 	if (khv_gpa_read(vm, gpa, &st, sizeof(st)))
 		return;
@@ -196,7 +115,6 @@ void khv_steal_update(struct khv_vcpu *vcpu)
 {
 	if (!(vcpu->steal.msr & KVM_MSR_ENABLED))
 		return;
-	watch(vcpu);
 	unmark(vcpu);
 	write_page(vcpu, vcpu->steal.msr & STEAL_ADDRESS);
 }
@@ -214,14 +132,7 @@ int khv_steal_set(struct khv_vcpu *vcpu, u64 data)
 	steal->marked = false;
 	if (!(data & KVM_MSR_ENABLED))
 		return 0;
-	steal->pid = current->pid;
-	steal->last = waited();
+	steal->last = khv_sched_stolen(&vcpu->sched);
 	khv_request(vcpu, KHV_REQ_STEAL_UPDATE);
 	return 0;
-}
-
-void khv_steal_exit(void)
-{
-	if (notifiers_on)
-		preempt_notifier_dec();
 }

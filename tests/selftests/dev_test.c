@@ -100,7 +100,8 @@ static const struct {
 /* Depends on the processor. */
 static bool may_be_none(long number)
 {
-	return number == KVM_CAP_XCRS || number == KHV_CAP_NO_REAL_MODE;
+	return number == KVM_CAP_XCRS || number == KHV_CAP_NO_REAL_MODE ||
+	       number == KHV_CAP_SCHED;
 }
 
 static bool is_listed(long number)

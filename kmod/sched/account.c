@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the time of a vCPU goes.
+ *
+ * A vCPU is in one state at any time, and all time since the last change is added to that
+ * state's when it changes: so the states' times add up to all there was. Its thread changes
+ * them itself: where KVM_RUN begins and ends, and in preempt notifiers, which the scheduler
+ * calls when it takes the CPU away and gives it back.
+ *
+ * Time in the guest is part of the time that it runs, counted in TSC cycles around the
+ * instruction that enters; what remains is the hypervisor's.
+ */
+#include <linux/kernel.h>
+#include <linux/kvm_para.h>
+#include <linux/math64.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+
+#include <asm/tsc.h>
+
+#include "sched/sched.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+static u64 waited(void)
+{
+#ifdef CONFIG_SCHED_INFO
+	return current->sched_info.run_delay;
+#else
+	return 0;
+#endif
+}
+
+/* The clock may be a little behind on another CPU: then no time has passed. */
+static u64 passed(const struct khv_vcpu_sched *s, u64 now)
+{
+	return (s64)(now - s->since) > 0 ? now - s->since : 0;
+}
+
+/* Of what has passed, @wait was waiting, the rest is the present state's. Preemption is off. */
+static void change_state(struct khv_vcpu_sched *s, enum khv_sched_state state, u64 wait)
+{
+	u64 ns = passed(s, local_clock());
+
+	wait = min(wait, ns);
+	raw_write_seqcount_begin(&s->seq);
+	s->ns[s->state] += ns - wait;
+	s->ns[KHV_SCHED_WAITING] += wait;
+	s->since += ns;
+	s->state = state;
+	raw_write_seqcount_end(&s->seq);
+}
+
+static void sched_in(struct preempt_notifier *notifier, int cpu)
+{
+	struct khv_vcpu *vcpu = container_of(notifier, struct khv_vcpu, sched.notifier);
+	struct khv_vcpu_sched *s = &vcpu->sched;
+
+	/* From its wake-up on, a sleeper waited; the scheduler knows how long. */
+	change_state(s, KHV_SCHED_RUNNING,
+		     s->state == KHV_SCHED_WAITING ? 0 : waited() - s->run_delay);
+	if (unlikely(vcpu->steal.msr & KVM_MSR_ENABLED))
+		khv_steal_note_in(vcpu);
+}
+
+/* With the scheduler's locks held. */
+static void sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+{
+	struct khv_vcpu *vcpu = container_of(notifier, struct khv_vcpu, sched.notifier);
+	struct khv_vcpu_sched *s = &vcpu->sched;
+
+	s->run_delay = waited();
+	if (khv_task_is_runnable(current)) {
+		change_state(s, KHV_SCHED_WAITING, 0);
+		if (unlikely(vcpu->steal.msr & KVM_MSR_ENABLED))
+			khv_steal_note_out(vcpu);
+	} else {
+		change_state(s, s->asleep, 0);
+	}
+}
+
+static struct preempt_ops preempt_ops = {
+	.sched_in = sched_in,
+	.sched_out = sched_out,
+};
+
+void khv_sched_vcpu_init(struct khv_vcpu *vcpu)
+{
+	struct khv_vcpu_sched *s = &vcpu->sched;
+
+	seqcount_init(&s->seq);
+	preempt_notifier_init(&s->notifier, &preempt_ops);
+	s->created = local_clock();
+	s->since = s->created;
+}
+
+void khv_sched_enter(struct khv_vcpu *vcpu)
+{
+	/* The list is the thread's own: nobody else looks at it, but the scheduler. */
+	preempt_disable();
+	change_state(&vcpu->sched, KHV_SCHED_RUNNING, 0);
+	preempt_notifier_register(&vcpu->sched.notifier);
+	preempt_enable();
+}
+
+void khv_sched_leave(struct khv_vcpu *vcpu)
+{
+	preempt_disable();
+	preempt_notifier_unregister(&vcpu->sched.notifier);
+	change_state(&vcpu->sched, KHV_SCHED_OTHER, 0);
+	preempt_enable();
+}
+
+static u64 guest_ns(const struct khv_vcpu_sched *s)
+{
+	u64 cycles = READ_ONCE(s->guest);
+
+	if ((s64)cycles < 0)
+		cycles += KHV_SCHED_TSC_BIAS + rdtsc();
+	return mul_u64_u64_div_u64(cycles, 1000000, tsc_khz);
+}
+
+/* @ns of @s until now; returns since when. */
+static u64 snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES])
+{
+	unsigned int seq, i;
+	u64 wall, more;
+
+	do {
+		seq = read_seqcount_begin(&s->seq);
+		for (i = 0; i < KHV_SCHED_STATES; i++)
+			ns[i] = s->ns[i];
+		more = passed(s, local_clock());
+		ns[s->state] += more;
+		wall = s->since + more - s->created;
+	} while (read_seqcount_retry(&s->seq, seq));
+	return wall;
+}
+
+void khv_sched_times(struct khv_vcpu *vcpu, struct khv_sched_times *times)
+{
+	u64 ns[KHV_SCHED_STATES], wall, guest;
+
+	wall = snapshot(&vcpu->sched, ns);
+	/* Two clocks, and not read at the same time: never more than it ran. */
+	guest = min(guest_ns(&vcpu->sched), ns[KHV_SCHED_RUNNING]);
+	times->guest += guest;
+	times->hypervisor += ns[KHV_SCHED_RUNNING] - guest;
+	times->waiting += ns[KHV_SCHED_WAITING];
+	times->halted += ns[KHV_SCHED_HALTED];
+	times->throttled += ns[KHV_SCHED_THROTTLED];
+	times->other += ns[KHV_SCHED_OTHER];
+	times->wall += wall;
+}
+
+void khv_sched_vm_times(struct khv_vm *vm, struct khv_sched_times *times)
+{
+	struct khv_vcpu *vcpu;
+	unsigned int i;
+
+	khv_for_each_vcpu(i, vcpu, vm)
+		khv_sched_times(vcpu, times);
+}
+
+/* The scheduler's code is patched for this, with an interrupt of all processors. */
+void khv_sched_init(void)
+{
+	preempt_notifier_inc();
+}
+
+void khv_sched_exit(void)
+{
+	preempt_notifier_dec();
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The VM as the unit of CPU scheduling: what a VM and a vCPU have of it.
+ *
+ * vCPUs are tasks that the host's scheduler runs. account.c learns from it when it does, and
+ * so where their time goes; ioctl.c is how clients ask and tell (uapi/khv.h).
+ */
+#ifndef KHV_SCHED_SCHED_H
+#define KHV_SCHED_SCHED_H
+
+#include <linux/list.h>
+#include <linux/preempt.h>
+#include <linux/seqlock.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+
+#include <asm/msr.h>
+
+#include "khv.h"
+
+struct khv_vm;
+struct khv_vcpu;
+struct pid;
+
+/* What a vCPU is doing at any time. */
+enum khv_sched_state {
+	KHV_SCHED_OTHER,	/* not inside KVM_RUN, or asleep there for the host's reasons */
+	KHV_SCHED_RUNNING,	/* inside KVM_RUN, on a CPU */
+	KHV_SCHED_WAITING,	/* for a CPU */
+	KHV_SCHED_HALTED,	/* asleep, and the guest has nothing to do */
+	KHV_SCHED_THROTTLED,	/* asleep because of a cap */
+	KHV_SCHED_STATES
+};
+
+/**
+ * struct khv_vcpu_sched - of one vCPU
+ * @seq: readers of @state, @since and @ns; the writer has preemption off
+ * @state: enum khv_sched_state
+ * @asleep: what it is when its thread sleeps; the thread's own
+ * @since: when @ns was last brought up to date, local_clock()
+ * @ns: how long it was in each state
+ * @guest: TSC cycles in the guest; less the TSC and a bias while it is there
+ * @created: the first @since
+ * @run_delay: what the thread had waited in all when it lost its CPU
+ * @notifier: in the list of the thread inside KVM_RUN
+ *
+ * All is written by the thread inside KVM_RUN, in the scheduler too.
+ */
+struct khv_vcpu_sched {
+	seqcount_t seq;
+	u8 state, asleep;
+	u64 since;
+	u64 ns[KHV_SCHED_STATES];
+	u64 guest;
+	u64 created;
+	u64 run_delay;
+	struct preempt_notifier notifier;
+};
+
+/**
+ * struct khv_vm_sched - of one VM
+ * @node: in the list of all, under khv_sched_lock
+ * @id: its number
+ * @owner: the process that created it
+ * @uid: that one's effective user
+ * @params: under khv_sched_lock
+ */
+struct khv_vm_sched {
+	struct list_head node;
+	u64 id;
+	struct pid *owner;
+	kuid_t uid;
+	struct khv_sched params;
+};
+
+void khv_sched_init(void);
+void khv_sched_exit(void);
+void khv_sched_vm_init(struct khv_vm *vm);
+void khv_sched_vm_uninit(struct khv_vm *vm);
+void khv_sched_vcpu_init(struct khv_vcpu *vcpu);
+
+/* KVM_RUN begins and ends. */
+void khv_sched_enter(struct khv_vcpu *vcpu);
+void khv_sched_leave(struct khv_vcpu *vcpu);
+
+/* What sleeping means from now on: a state, KHV_SCHED_OTHER if nothing in particular. */
+static inline void khv_sched_asleep(struct khv_vcpu_sched *s, enum khv_sched_state state)
+{
+	s->asleep = state;
+}
+
+/* More than any TSC, so that the sign says whether it was taken off. */
+#define KHV_SCHED_TSC_BIAS	(1ULL << 62)
+
+/* Around the instruction that enters the guest. One word, so that readers need no lock. */
+static __always_inline void khv_sched_guest_enter(struct khv_vcpu_sched *s)
+{
+	WRITE_ONCE(s->guest, s->guest - KHV_SCHED_TSC_BIAS - rdtsc());
+}
+
+static __always_inline void khv_sched_guest_leave(struct khv_vcpu_sched *s)
+{
+	WRITE_ONCE(s->guest, s->guest + KHV_SCHED_TSC_BIAS + rdtsc());
+}
+
+/* Nanoseconds that it could have run but was not let: by the host's other tasks, by its cap. */
+static inline u64 khv_sched_stolen(const struct khv_vcpu_sched *s)
+{
+	return READ_ONCE(s->ns[KHV_SCHED_WAITING]) + READ_ONCE(s->ns[KHV_SCHED_THROTTLED]);
+}
+
+/* Where the time went until now; adds to @times. May sleep. */
+void khv_sched_times(struct khv_vcpu *vcpu, struct khv_sched_times *times);
+void khv_sched_vm_times(struct khv_vm *vm, struct khv_sched_times *times);
+
+/* The members of struct khv_sched that can be set: KHV_SCHED_*. */
+u32 khv_sched_settable(void);
+/* The calls of uapi/khv.h: 0 or more, or -errno. */
+int khv_sched_set(struct khv_vm *vm, const struct khv_sched *params);
+void khv_sched_get(struct khv_vm *vm, struct khv_sched *params);
+int khv_sched_stats(struct khv_vm *vm, struct khv_sched_stats *stats);
+int khv_sched_list(const struct khv_sched_vms *arg);
+
+#endif

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * khv's own calls: how a VM is scheduled, and where its time went.
+ *
+ * Whether VMs get their shares is measured by tests/sched, since it takes seconds of a
+ * machine that does nothing else.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "guest_apic.h"
+#include "guest_cpu.h"
+#include "khv.h"
+#include "ksft.h"
+
+#define MS	1000000ULL
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void need_khv(void)
+{
+	if (strcmp(ksft_device, KHV_DEVICE))
+		ksft_skip("these calls are khv's own");
+}
+
+static struct khv_sched get(struct vm *vm)
+{
+	struct khv_sched p;
+
+	memset(&p, 0xff, sizeof(p));
+	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED, &p), 0);
+	return p;
+}
+
+static struct khv_sched_times times_of(struct vm *vm, uint32_t vcpu)
+{
+	struct khv_sched_stats stats = { .vcpu = vcpu };
+
+	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
+	return stats.times;
+}
+
+static uint64_t sum(const struct khv_sched_times *t)
+{
+	return t->guest + t->hypervisor + t->waiting + t->halted + t->throttled + t->other;
+}
+
+static void test_defaults(void)
+{
+	struct khv_sched p;
+	struct vm *vm;
+
+	need_khv();
+	vm = vm_create(0, 0);
+	p = get(vm);
+	EXPECT_EQ(p.set, vm_check_extension(vm, KHV_CAP_SCHED));
+	EXPECT_EQ(p.weight, 100);
+	EXPECT_EQ(p.cap, 0);
+	EXPECT_EQ(p.cap_period, 100000);
+	EXPECT_EQ(p.cap_burst, 0);
+	EXPECT_EQ(p.gang, 0);
+	EXPECT_EQ(p.pool, 0);
+	EXPECT_EQ(p.priority, 0);
+	EXPECT_EQ(p.length, 0);
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(p.reserved); i++)
+		EXPECT_EQ(p.reserved[i], 0);
+}
+
+static void test_stats_refused(void)
+{
+	struct khv_sched_stats stats = { .vcpu = KHV_SCHED_ALL_VCPUS };
+	struct vm *vm;
+
+	need_khv();
+	vm = vm_create(0, 0);
+	EXPECT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
+	EXPECT_EQ(stats.times.wall, 0);
+	stats.vcpu = 0;
+	EXPECT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), -ENOENT);
+	vcpu_create(vm, 3);
+	EXPECT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), -ENOENT);
+	stats.vcpu = 3;
+	EXPECT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
+	EXPECT(stats.times.wall > 0);
+	stats.flags = 1;
+	EXPECT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), -EINVAL);
+	stats.flags = 0;
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(stats.reserved); i++) {
+		stats.reserved[i] = 1;
+		EXPECT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), -EINVAL);
+		stats.reserved[i] = 0;
+	}
+}
+
+static int list(int dev, struct khv_sched_vm *vms, uint32_t count)
+{
+	struct khv_sched_vms arg = { .vms = (uintptr_t)vms, .count = count };
+
+	return try_ioctl(dev, KHV_GET_SCHED_VMS, &arg);
+}
+
+static const struct khv_sched_vm *find(const struct khv_sched_vm *vms, int count, pid_t pid)
+{
+	for (int i = 0; i < count; i++)
+		if (vms[i].pid == pid)
+			return &vms[i];
+	return NULL;
+}
+
+static void test_list(void)
+{
+	struct khv_sched_vms arg = { .flags = 1 };
+	static struct khv_sched_vm vms[64];
+	const struct khv_sched_vm *mine;
+	struct vm *vm;
+	int n;
+
+	need_khv();
+	vm = vm_create(0, 0);
+	vcpu_create(vm, 0);
+	vcpu_create(vm, 1);
+	n = list(vm->dev, NULL, 0);
+	ASSERT(n >= 1 && n < 60, "%d", n);
+	EXPECT_EQ(list(vm->dev, NULL, 1), -EFAULT);
+	EXPECT_EQ(list(vm->dev, vms, 0xffffffff), n);
+	mine = find(vms, n, getpid());
+	ASSERT(mine);
+	EXPECT_EQ(mine->vcpus, 2);
+	EXPECT_EQ(mine->uid, geteuid());
+	EXPECT_EQ(mine->sched.weight, 100);
+	EXPECT(mine->times.wall > 0);
+	EXPECT_EQ(sum(&mine->times), mine->times.wall);
+	EXPECT_EQ(try_ioctl(vm->dev, KHV_GET_SCHED_VMS, &arg), -EINVAL);
+	/* Ordered by age, and no more than asked for. */
+	memset(vms, 0, sizeof(vms));
+	EXPECT_EQ(list(vm->dev, vms, 1), n);
+	EXPECT(vms[0].id && !vms[1].id);
+}
+
+static int list_as_nobody(int dev)
+{
+	static struct khv_sched_vm vms[64];
+
+	if (setresuid(65534, 65534, 65534))
+		return 100;
+	return list(dev, vms, 64);
+}
+
+static void test_list_of_others(void)
+{
+	struct vm *vm;
+	int status;
+	pid_t pid;
+
+	need_khv();
+	if (geteuid())
+		ksft_skip("needs root");
+	vm = vm_create(0, 0);
+	pid = fork();
+	if (!pid)
+		_exit(list_as_nobody(vm->dev));
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status), "%#x", status);
+}
+
+static void guest_spin(void)
+{
+	for (;;)
+		cpu_pause();
+}
+
+static void guest_halt(void)
+{
+	for (;;)
+		asm volatile("sti; hlt");
+}
+
+static void *run_until_killed(void *arg)
+{
+	for (;;)
+		try_run(arg);
+	return NULL;
+}
+
+static struct vm *start(void (*function)(void), struct vcpu **vcpu)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
+	pthread_t thread;
+
+	*vcpu = vcpu_create(vm, 0);
+	guest_start(*vcpu, function);
+	ASSERT(!pthread_create(&thread, NULL, run_until_killed, *vcpu));
+	return vm;
+}
+
+/* What the clock says between two readings is what the states say, to a part in a thousand. */
+static void check_interval(struct vm *vm, struct khv_sched_times *delta)
+{
+	struct khv_sched_times before, after;
+	uint64_t t0, t1, t2, t3;
+
+	t0 = now_ns();
+	before = times_of(vm, 0);
+	t1 = now_ns();
+	usleep(500000);
+	t2 = now_ns();
+	after = times_of(vm, 0);
+	t3 = now_ns();
+	EXPECT_EQ(sum(&before), before.wall);
+	EXPECT_EQ(sum(&after), after.wall);
+	EXPECT(after.wall - before.wall >= (t2 - t1) * 999 / 1000, "%lu of %lu",
+	       (long)(after.wall - before.wall), (long)(t2 - t1));
+	EXPECT(after.wall - before.wall <= (t3 - t0) * 1001 / 1000, "%lu of %lu",
+	       (long)(after.wall - before.wall), (long)(t3 - t0));
+	for (size_t i = 0; i < sizeof(before) / sizeof(uint64_t); i++)
+		((uint64_t *)delta)[i] = ((uint64_t *)&after)[i] - ((uint64_t *)&before)[i];
+}
+
+static void test_spinning(void)
+{
+	struct khv_sched_times d;
+	struct vcpu *vcpu;
+	struct vm *vm;
+
+	need_khv();
+	vm = start(guest_spin, &vcpu);
+	usleep(100000);
+	check_interval(vm, &d);
+	/* It has nothing else to do. How much it waits depends on the host. */
+	EXPECT(d.guest > d.wall / 4, "%lu", (long)d.guest);
+	EXPECT(d.guest + d.hypervisor + d.waiting >= d.wall * 99 / 100);
+	EXPECT_EQ(d.halted, 0);
+	EXPECT_EQ(d.throttled, 0);
+}
+
+static void test_halted(void)
+{
+	struct khv_sched_times d;
+	struct vcpu *vcpu;
+	struct vm *vm;
+
+	need_khv();
+	vm = start(guest_halt, &vcpu);
+	usleep(100000);
+	check_interval(vm, &d);
+	EXPECT(d.halted >= d.wall * 99 / 100, "%lu of %lu", (long)d.halted, (long)d.wall);
+}
+
+static void test_not_running(void)
+{
+	struct khv_sched_times d;
+	struct vm *vm;
+
+	need_khv();
+	vm = vm_create(VM_RAM_SIZE, 0);
+	vcpu_create(vm, 0);
+	check_interval(vm, &d);
+	EXPECT_EQ(d.other, d.wall);
+}
+
+static void guest_spin_a_while(void)
+{
+	for (unsigned int i = 0; i < 1000000; i++)
+		cpu_pause();
+}
+
+/* The statistics descriptor says the same. */
+static void test_statistics(void)
+{
+	struct khv_sched_times t;
+	struct vcpu *vcpu;
+	struct vm *vm;
+
+	need_khv();
+	vm = vm_create(VM_RAM_SIZE, 0);
+	vcpu = vcpu_create(vm, 0);
+	guest_start(vcpu, guest_spin_a_while);
+	guest_run_done(vcpu);
+	t = times_of(vm, 0);
+	EXPECT(t.guest > 0 && t.hypervisor > 0);
+	EXPECT_EQ(vcpu_statistic(vcpu, "guest_ns"), t.guest);
+	EXPECT_EQ(vcpu_statistic(vcpu, "hypervisor_ns"), t.hypervisor);
+	EXPECT_EQ(vcpu_statistic(vcpu, "waiting_ns"), t.waiting);
+	EXPECT_EQ(vcpu_statistic(vcpu, "halted_ns"), t.halted);
+	EXPECT_EQ(vcpu_statistic(vcpu, "throttled_ns"), t.throttled);
+	EXPECT(vcpu_statistic(vcpu, "other_ns") > t.other);
+	EXPECT(vcpu_statistic(vcpu, "wall_ns") > t.wall);
+}
+
+static const struct ksft_test tests[] = {
+	{ "defaults", test_defaults },
+	{ "stats_refused", test_stats_refused },
+	{ "list", test_list },
+	{ "list_of_others", test_list_of_others },
+	{ "spinning", test_spinning },
+	{ "halted", test_halted },
+	{ "not_running", test_not_running },
+	{ "statistics", test_statistics },
+};
+
+static const struct ksft_suite suite = KSFT_SUITE("sched", tests);
+
+int main(int argc, char **argv)
+{
+	const struct ksft_suite *suites[] = { &suite };
+
+	return ksft_main(argc, argv, suites, 1);
+}
