@@ -67,10 +67,9 @@ void khv_lapic_timer_cancel(struct khv_lapic *apic)
 	t->deadline = 0;
 }
 
-/* Nanoseconds that @delta ticks of the guest's TSC take, rounded up and bounded. */
-static u64 tsc_to_ns(u64 delta)
+/* Nanoseconds that @delta ticks of a TSC of @khz take, rounded up and bounded. */
+static u64 tsc_to_ns(u64 delta, u32 khz)
 {
-	u64 khz = max(tsc_khz, 1u);
 	u64 ms = div64_u64(delta, khz);
 
 	if (ms >= div_u64(FAR_FUTURE_NS, NSEC_PER_MSEC))
@@ -88,7 +87,7 @@ static bool deadline_passed(struct khv_lapic *apic)
 
 	if (deadline <= tsc)
 		return true;
-	start_hrtimer(apic, ktime_add_ns(ktime_get(), tsc_to_ns(deadline - tsc)));
+	start_hrtimer(apic, ktime_add_ns(ktime_get(), tsc_to_ns(deadline - tsc, apic->vcpu->tsc.khz)));
 	return false;
 }
 

@@ -333,9 +333,9 @@ static void flush_gva(struct khv_vcpu *vcpu, gva_t gva)
 	svm->flush_gva = gva;
 }
 
-static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
+static void set_tsc(struct khv_vcpu *vcpu)
 {
-	to_svm(vcpu)->vmcb->tsc_offset = offset;
+	to_svm(vcpu)->vmcb->tsc_offset = vcpu->tsc.offset;
 	svm_dirty(to_svm(vcpu), KHV_CLEAN_INTERCEPTS);
 }
 
@@ -391,6 +391,6 @@ const struct khv_hw_ops khv_svm_ops = {
 	.update_guest = update_guest,
 	.flush_tlb = flush_tlb,
 	.flush_gva = flush_gva,
-	.set_tsc_offset = set_tsc_offset,
+	.set_tsc = set_tsc,
 	.dump = khv_svm_dump,
 };

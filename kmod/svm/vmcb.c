@@ -88,7 +88,7 @@ void khv_svm_vmcb_setup(struct khv_vcpu *vcpu)
 	setup_intercepts(svm);
 	vmcb->iopm_base_pa = khv_svm_iopm_pa();
 	vmcb->msrpm_base_pa = khv_svm_msrpm_pa(vcpu);
-	vmcb->tsc_offset = vcpu->msrs.tsc_offset;
+	vmcb->tsc_offset = vcpu->tsc.offset;
 	vmcb->vintr = KHV_V_INTR_MASKING;
 	/* With GIF virtual, the guest's stays set: it has no instruction to clear it. */
 	if (svm_caps.vgif)

@@ -77,6 +77,11 @@ static int cap_steal_time(void)
 	return sched_info_on();
 }
 
+static int cap_tsc_control(void)
+{
+	return khv_caps.tsc_scaling;
+}
+
 /* A capability that is not listed is 0. */
 static const struct {
 	unsigned int cap;
@@ -112,7 +117,9 @@ static const struct {
 	{ KVM_CAP_XCRS, .fn = cap_xcrs },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
 	{ KVM_CAP_MAX_VCPUS, KHV_MAX_VCPUS },
+	{ KVM_CAP_TSC_CONTROL, .fn = cap_tsc_control },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_VM_TSC_CONTROL, .fn = cap_tsc_control },
 	{ KVM_CAP_SIGNAL_MSI, 1 },
 	{ KVM_CAP_READONLY_MEM, 1 },
 	{ KVM_CAP_EXT_EMUL_CPUID, 1 },

@@ -73,7 +73,7 @@ enum khv_seg { KHV_SEG_ES, KHV_SEG_CS, KHV_SEG_SS, KHV_SEG_DS, KHV_SEG_FS, KHV_S
  * @update_guest: CPUID, MSR tables or exception needs changed: recompute intercepts
  * @flush_tlb: forget all translations of this vCPU before the next entry
  * @flush_gva: forget one linear address's
- * @set_tsc_offset: guest TSC minus host TSC
+ * @set_tsc: vcpu->tsc changed: offset, or ratio where there is tsc_scaling
  * @dump: log the vendor's state of the vCPU, ratelimited
  */
 struct khv_hw_ops {
@@ -123,7 +123,7 @@ struct khv_hw_ops {
 	void (*update_guest)(struct khv_vcpu *vcpu);
 	void (*flush_tlb)(struct khv_vcpu *vcpu);
 	void (*flush_gva)(struct khv_vcpu *vcpu, gva_t gva);
-	void (*set_tsc_offset)(struct khv_vcpu *vcpu, u64 offset);
+	void (*set_tsc)(struct khv_vcpu *vcpu);
 	void (*dump)(struct khv_vcpu *vcpu);
 };
 
@@ -139,6 +139,7 @@ struct khv_hw_caps {
 	/* Leaf sizes and A/D bits of nested tables. */
 	bool leaf_1g, leaf_2m, nested_ad;
 	bool invpcid, rdtscp, xsaves, umip_emulated;
+	bool tsc_scaling;
 	bool long_tss_checked;		/* no entry to long mode with a 16-bit TSS */
 	bool xsaves_unchecked;		/* the guest executes XSAVES whatever its CPUID says */
 	u8 nested_memtype;		/* bits that make a nested leaf write-back */

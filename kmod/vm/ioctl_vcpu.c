@@ -317,12 +317,12 @@ static int set_signal_mask(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 
 static int get_tsc_khz(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 {
-	return vcpu->pvclock.tsc_khz;
+	return vcpu->tsc.khz;
 }
 
 static int set_tsc_khz(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 {
-	return khv_tsc_khz_choose(arg->raw, &vcpu->pvclock.tsc_khz);
+	return khv_tsc_set_khz(vcpu, arg->raw);
 }
 
 static int kvmclock_ctrl(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
@@ -356,7 +356,7 @@ static int get_device_attr(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	u64 __user *addr;
 	int r = tsc_offset_addr(arg->data, &addr);
 
-	return r ?: put_user(vcpu->msrs.tsc_offset, addr);
+	return r ?: put_user(vcpu->tsc.offset, addr);
 }
 
 static int set_device_attr(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
@@ -369,8 +369,7 @@ static int set_device_attr(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 		return r;
 	if (get_user(offset, addr))
 		return -EFAULT;
-	khv_vm_tsc_offset_set(vcpu->vm, offset);
-	khv_set_tsc_offset(vcpu, offset);
+	khv_tsc_client_offset(vcpu, offset);
 	return 0;
 }
 

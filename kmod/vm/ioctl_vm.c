@@ -318,12 +318,12 @@ static int get_stats_fd(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 
 static int get_tsc_khz(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
-	return READ_ONCE(vm->clock.tsc_khz);
+	return READ_ONCE(vm->clock.tsc.khz);
 }
 
 static int set_tsc_khz(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
-	return khv_tsc_khz_choose(arg->raw, &vm->clock.tsc_khz);
+	return khv_vm_tsc_set_khz(vm, arg->raw);
 }
 
 static int set_msr_filter(struct khv_vm *vm, struct khv_ioctl_arg *arg)

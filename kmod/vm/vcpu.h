@@ -29,6 +29,7 @@
 #include "x86/pvclock.h"
 #include "x86/regs.h"
 #include "x86/steal.h"
+#include "x86/tsc.h"
 #include "x86/xstate.h"
 #include "x86/emulate.h"
 
@@ -98,6 +99,7 @@ struct khv_vcpu {
 	struct khv_debug debug;		/* x86/debug.h */
 	struct khv_cpuid cpuid;		/* x86/cpuid.h */
 	struct khv_msrs msrs;		/* x86/msr.h */
+	struct khv_tsc tsc;		/* x86/tsc.h */
 	struct khv_mce mce;		/* x86/mce.h */
 	struct khv_xstate xstate;	/* x86/xstate.h */
 	struct khv_pvclock pvclock;	/* x86/pvclock.h */

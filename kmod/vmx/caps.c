@@ -61,7 +61,7 @@ static const struct control cpu2_control = {
 		SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_WBINVD_EXITING |
 		SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC |
 		SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_APIC_REGISTER_VIRT |
-		SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY,
+		SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | SECONDARY_EXEC_TSC_SCALING,
 };
 
 /* The PAT is switched with EPT only: the entries of shadow tables mean the host's. */
@@ -238,6 +238,7 @@ static void note_features(void)
 	vmx_caps.cpu2 &= ~SECONDARY_EXEC_DESC;
 	khv_vmx_apic_init();
 	khv_caps.long_tss_checked = true;
+	khv_caps.tsc_scaling = vmx_caps.cpu2 & SECONDARY_EXEC_TSC_SCALING;
 	khv_caps.rdtscp = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP;
 	khv_caps.invpcid = vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID;
 

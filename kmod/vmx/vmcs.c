@@ -167,6 +167,8 @@ void khv_vmx_vmcs_setup(struct khv_vcpu *vcpu)
 	khv_vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	khv_vmwrite(GUEST_DR7, 0x400);
 	khv_vmwrite(TSC_OFFSET, 0);
+	if (khv_caps.tsc_scaling)
+		khv_vmwrite(TSC_MULTIPLIER, KHV_TSC_UNSCALED);
 }
 
 /* A system descriptor's base, from the GDT that is loaded. */

@@ -458,10 +458,13 @@ static void load_root(struct khv_vcpu *vcpu, hpa_t root)
 	vmx->flush |= VMX_ROOT | VMX_FLUSH_VPID;
 }
 
-static void set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
+static void set_tsc(struct khv_vcpu *vcpu)
 {
-	if (khv_vmx_access_begin(vcpu))
-		khv_vmwrite(TSC_OFFSET, offset);
+	if (khv_vmx_access_begin(vcpu)) {
+		khv_vmwrite(TSC_OFFSET, vcpu->tsc.offset);
+		if (khv_caps.tsc_scaling)
+			khv_vmwrite(TSC_MULTIPLIER, vcpu->tsc.ratio);
+	}
 	khv_vmx_access_end(vcpu);
 }
 
@@ -507,6 +510,6 @@ const struct khv_hw_ops khv_vmx_ops = {
 	.update_guest = update_guest,
 	.flush_tlb = flush_tlb,
 	.flush_gva = flush_gva,
-	.set_tsc_offset = set_tsc_offset,
+	.set_tsc = set_tsc,
 	.dump = khv_vmx_dump,
 };

@@ -203,22 +203,6 @@ static int wr_switched_address(struct khv_vcpu *vcpu, const struct msr_def *def,
 
 /* --- Registers with rules of their own. --- */
 
-u64 khv_guest_tsc(struct khv_vcpu *vcpu)
-{
-	return rdtsc() + vcpu->msrs.tsc_offset;
-}
-
-void khv_set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
-{
-	if (offset == vcpu->msrs.tsc_offset)
-		return;
-	vcpu->msrs.tsc_offset = offset;
-	khv_hw->set_tsc_offset(vcpu, offset);
-	if (vcpu->lapic)
-		khv_lapic_tsc_changed(vcpu);
-	khv_request(vcpu, KHV_REQ_CLOCK_UPDATE);
-}
-
 static int rd_tsc(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data, bool host)
 {
 	*data = khv_guest_tsc(vcpu);
@@ -231,12 +215,12 @@ static int wr_tsc(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, bo
 	u64 delta;
 
 	if (host) {
-		khv_set_tsc_offset(vcpu, khv_vm_tsc_offset(vcpu->vm, data));
+		khv_tsc_write(vcpu, data);
 		return 0;
 	}
 	delta = data - khv_guest_tsc(vcpu);
 	vcpu->msrs.tsc_adjust += delta;
-	khv_set_tsc_offset(vcpu, vcpu->msrs.tsc_offset + delta);
+	khv_tsc_set_offset(vcpu, vcpu->tsc.offset + delta);
 	return 0;
 }
 
@@ -248,7 +232,7 @@ static int wr_tsc_adjust(struct khv_vcpu *vcpu, const struct msr_def *def, u64 d
 		return 1;
 	vcpu->msrs.tsc_adjust = data;
 	if (!host)
-		khv_set_tsc_offset(vcpu, vcpu->msrs.tsc_offset + delta);
+		khv_tsc_set_offset(vcpu, vcpu->tsc.offset + delta);
 	return 0;
 }
 
@@ -692,9 +676,8 @@ void khv_msrs_reset(struct khv_vcpu *vcpu, bool init)
 	msrs->apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE;
 	if (vcpu->id == vcpu->vm->bsp_id)
 		msrs->apic_base |= MSR_IA32_APICBASE_BSP;
-	msrs->tsc_offset = khv_vm_tsc_start(vcpu->vm);
 
-	khv_hw->set_tsc_offset(vcpu, msrs->tsc_offset);
+	khv_tsc_reset(vcpu);
 	khv_hw->set_msr(vcpu, MSR_IA32_CR_PAT, msrs->pat);
 	khv_cpuid_refresh(vcpu);
 }

@@ -25,7 +25,6 @@ struct khv_msrs {
 	u64 pat;
 	u64 misc_enable;
 	u64 tsc_adjust;
-	u64 tsc_offset;			/* guest TSC = host TSC + this */
 	u64 spec_ctrl;
 	u64 arch_capabilities;
 	u64 platform_info;
@@ -87,12 +86,6 @@ const u32 *khv_msr_feature_list(unsigned int *count);
 int khv_msr_read_feature(u32 index, u64 *data);
 
 void khv_msrs_reset(struct khv_vcpu *vcpu, bool init);
-
-/* The guest's TSC, as an offset to the host's. */
-void khv_set_tsc_offset(struct khv_vcpu *vcpu, u64 offset);
-
-/* Guest TSC now. Any context. */
-u64 khv_guest_tsc(struct khv_vcpu *vcpu);
 
 /* Module load: drop from the list what this host lacks. */
 void khv_msr_init(void);

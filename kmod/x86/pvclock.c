@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The paravirtual clock: KVM's kvmclock page and wall clock, and the guests'
- * TSC offsets.
+ * The paravirtual clock: KVM's kvmclock page and wall clock.
  *
  * A guest computes its time from the TSC and the factors in its page, without
  * an exit. The layout is the kernel's (asm/pvclock-abi.h), the protocol that
@@ -25,6 +24,7 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 #include "x86/msr.h"
+#include "x86/tsc.h"
 #include "x86/regs_inline.h"
 
 /* Moves whenever the relation of TSC and host time may have changed; never 0. */
@@ -72,26 +72,6 @@ u64 khv_pvclock_cycles_to_ns(struct khv_pvclock_scale scale, u64 cycles)
 	else
 		cycles <<= scale.shift;
 	return mul_u64_u32_shr(cycles, scale.mul, 32);
-}
-
-/* In parts per million: what the host's own NTP would take for the same frequency. */
-#define TSC_TOLERANCE	250
-
-int khv_tsc_khz_choose(u32 khz, u32 *chosen)
-{
-	u64 tolerance = div_u64((u64)tsc_khz * TSC_TOLERANCE, 1000000);
-
-	if (!khz)
-		khz = tsc_khz;
-	if (khz < tsc_khz - tolerance || khz > tsc_khz + tolerance)
-		return -EINVAL;
-	WRITE_ONCE(*chosen, khz);
-	return 0;
-}
-
-u32 khv_tsc_khz(void)
-{
-	return tsc_khz;
 }
 
 bool khv_pvclock_stable(void)
@@ -161,10 +141,7 @@ void khv_vm_clock_init(struct khv_vm *vm)
 
 	raw_spin_lock_init(&clock->lock);
 	clock->offset_ns = -(s64)base_ns();
-	clock->tsc_offset = -rdtsc_ordered();
-	clock->tsc_written = 0;
-	clock->tsc_written_at = -clock->tsc_offset;
-	clock->tsc_khz = tsc_khz;
+	khv_vm_tsc_init(vm);
 }
 
 void khv_vm_clock_get(struct khv_vm *vm, struct kvm_clock_data *data)
@@ -211,67 +188,29 @@ int khv_vm_clock_set(struct khv_vm *vm, const struct kvm_clock_data *data)
 	return 0;
 }
 
-u64 khv_vm_tsc_start(struct khv_vm *vm)
-{
-	unsigned long flags;
-	u64 offset;
-
-	raw_spin_lock_irqsave(&vm->clock.lock, flags);
-	offset = vm->clock.tsc_offset;
-	raw_spin_unlock_irqrestore(&vm->clock.lock, flags);
-	return offset;
-}
-
-u64 khv_vm_tsc_offset(struct khv_vm *vm, u64 data)
-{
-	struct khv_vm_clock *clock = &vm->clock;
-	s64 second = (s64)tsc_khz * 1000, distance;
-	unsigned long flags;
-	u64 now, offset;
-
-	raw_spin_lock_irqsave(&clock->lock, flags);
-	now = rdtsc_ordered();
-	distance = data - (clock->tsc_written + (now - clock->tsc_written_at));
-	/* Zero is a vCPU that comes late: it joins the others. */
-	if (data && (distance < -second || distance > second))
-		clock->tsc_offset = data - now;
-	/* The next one is compared with this, so that a slow client stays together. */
-	clock->tsc_written = data;
-	clock->tsc_written_at = now;
-	offset = clock->tsc_offset;
-	raw_spin_unlock_irqrestore(&clock->lock, flags);
-	return offset;
-}
-
-void khv_vm_tsc_offset_set(struct khv_vm *vm, u64 offset)
-{
-	struct khv_vm_clock *clock = &vm->clock;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&clock->lock, flags);
-	clock->tsc_written_at = rdtsc_ordered();
-	clock->tsc_written = clock->tsc_written_at + offset;
-	clock->tsc_offset = offset;
-	raw_spin_unlock_irqrestore(&clock->lock, flags);
-}
-
 /* What the guest's page says, but for its version. */
 static void fill_page(struct khv_vcpu *vcpu, struct pvclock_vcpu_time_info *page)
 {
 	struct khv_vm_clock *clock = &vcpu->vm->clock;
+	struct khv_pvclock_scale scale = host_scale;
 	struct khv_clock_pair pair;
 	unsigned long flags;
+	u64 ratio;
 
+	if (vcpu->tsc.ratio != KHV_TSC_UNSCALED)
+		scale = khv_pvclock_scale((u64)vcpu->tsc.khz * 1000);
 	memset(page, 0, sizeof(*page));
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	pair = vm_pair(clock);
 	page->system_time = pair.ns + clock->offset_ns;
+	ratio = clock->tsc.ratio;
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 
-	page->tsc_timestamp = pair.tsc + vcpu->msrs.tsc_offset;
-	page->tsc_to_system_mul = host_scale.mul;
-	page->tsc_shift = host_scale.shift;
-	if (khv_pvclock_stable())
+	page->tsc_timestamp = khv_guest_tsc_at(vcpu, pair.tsc);
+	page->tsc_to_system_mul = scale.mul;
+	page->tsc_shift = scale.shift;
+	/* Pages with the same factors cannot disagree. */
+	if (khv_pvclock_stable() && ratio == vcpu->tsc.ratio)
 		page->flags = PVCLOCK_TSC_STABLE_BIT;
 }
 
@@ -361,7 +300,6 @@ int khv_pvclock_stopped(struct khv_vcpu *vcpu)
 void khv_pvclock_reset(struct khv_vcpu *vcpu)
 {
 	memset(&vcpu->pvclock, 0, sizeof(vcpu->pvclock));
-	vcpu->pvclock.tsc_khz = READ_ONCE(vcpu->vm->clock.tsc_khz);
 }
 
 /* KVM_FEATURE_* that goes with an MSR. */

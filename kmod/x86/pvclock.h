@@ -10,6 +10,7 @@
 #include <linux/types.h>
 
 #include "vm/types.h"
+#include "x86/tsc.h"
 
 struct khv_vm;
 struct khv_vcpu;
@@ -37,44 +38,22 @@ struct khv_vm_clock {
 	 */
 	struct khv_clock_pair pair;
 	int generation;
-	/* Guest TSCs: what vCPUs start with, and the last write of a client. */
-	u32 tsc_khz;		/* what new vCPUs are told; READ_ONCE */
-	u64 tsc_offset;
-	u64 tsc_written, tsc_written_at;	/* its value, and the host's TSC then */
+	struct khv_vm_tsc tsc;
 };
 
 struct khv_pvclock {
 	u64 msr;		/* MSR_KVM_SYSTEM_TIME(_NEW) as written: address | enable */
 	u32 version;
 	bool stopped;		/* the client has paused the guest: tell it once */
-	u32 tsc_khz;		/* as KVM_SET_TSC_KHZ has it; the TSC runs at the host's rate */
 };
 
 void khv_vm_clock_init(struct khv_vm *vm);
 
-/*
- * TSC offset for a client's write of @data to IA32_TSC. Clients write the same
- * value to one vCPU after the other; what is within a second of the last
- * write, counted on from there, is meant to be that write.
- */
-u64 khv_vm_tsc_offset(struct khv_vm *vm, u64 data);
-/* The client has given a vCPU this offset: later writes of others are compared with it. */
-void khv_vm_tsc_offset_set(struct khv_vm *vm, u64 offset);
-/* TSC offset that a new vCPU starts with: zero at the VM's creation. */
-u64 khv_vm_tsc_start(struct khv_vm *vm);
-
-/*
- * KVM_SET_TSC_KHZ: there is no scaling, so @khz must be as good as the host's. 0 is
- * the host's. 0, or -EINVAL with *chosen unchanged.
- */
-int khv_tsc_khz_choose(u32 khz, u32 *chosen);
 /* KVM_KVMCLOCK_CTRL: 0, or -EINVAL when the guest does not use the clock. */
 int khv_pvclock_stopped(struct khv_vcpu *vcpu);
 
 /* True while the host tells its own time by the TSC. */
 bool khv_pvclock_stable(void);
-/* Host (and guest) TSC frequency in kHz. */
-u32 khv_tsc_khz(void);
 
 /* The arithmetic: factors for a frequency, and their application. Pure. */
 struct khv_pvclock_scale khv_pvclock_scale(u64 tsc_hz);

@@ -141,10 +141,8 @@ static void expect_between(uint64_t before, uint64_t time, uint64_t after)
 	       (unsigned long long)before, (unsigned long long)time, (unsigned long long)after);
 }
 
-static void test_clock(void)
+static void check_clock(struct vm *vm, struct vcpu *vcpu)
 {
-	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
-	struct vcpu *vcpu = vcpu_create(vm, 0);
 	struct kvm_clock_data data = { .clock = 5000000000000ULL };
 	uint64_t before;
 
@@ -162,6 +160,63 @@ static void test_clock(void)
 	ASSERT_EQ(try_ioctl(vm->fd, KVM_SET_CLOCK, &data), 0);
 	guest_run_sync(vcpu, 2);
 	expect_between(data.clock, *GUEST_VAR(vm, now), vm_clock(vm));
+}
+
+static void test_clock(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+
+	check_clock(vm, vcpu_create(vm, 0));
+}
+
+static struct vm *scaled_vm(unsigned int percent, int *khz)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+
+	vm_need(vm, KVM_CAP_VM_TSC_CONTROL, "KVM_CAP_VM_TSC_CONTROL");
+	*khz = try_ioctl_value(vm->fd, KVM_GET_TSC_KHZ, 0) / 100 * percent;
+	ASSERT_EQ(try_ioctl_value(vm->fd, KVM_SET_TSC_KHZ, *khz), 0);
+	return vm;
+}
+
+/* The guest's RDTSC, its MSR as the client reads it, and the client's clock agree. */
+static void test_tsc_scaled(void)
+{
+	static const unsigned int percents[] = { 300, 50, 101 };
+	uint64_t clock[4], tsc[2], value;
+	unsigned int i, k;
+	int khz;
+
+	for (i = 0; i < KSFT_ARRAY_SIZE(percents); i++) {
+		struct vm *vm = scaled_vm(percents[i], &khz);
+		struct vcpu *vcpu = vcpu_create(vm, 0);
+
+		EXPECT_EQ(try_ioctl_value(vcpu->fd, KVM_GET_TSC_KHZ, 0), khz);
+		guest_start(vcpu, guest_read_tsc);
+		guest_run_sync(vcpu, 1);
+		for (k = 0; k < 2; k++) {
+			usleep(30000);
+			clock[2 * k] = vm_clock(vm);
+			guest_run_sync(vcpu, 1);
+			clock[2 * k + 1] = vm_clock(vm);
+			tsc[k] = *GUEST_VAR(vm, now);
+			ASSERT_EQ(try_get_msr(vcpu, MSR_TSC, &value), 1);
+			EXPECT(value >= tsc[k] && value - tsc[k] < (uint64_t)khz * 1000,
+			       "%#llx, %#llx", (unsigned long long)value, (unsigned long long)tsc[k]);
+		}
+		/* In microseconds at least and at most, and a thousandth of that. */
+		value = (tsc[1] - tsc[0]) * 1000 / khz;
+		EXPECT(value * 1001 >= clock[2] - clock[1] && value * 999 <= clock[3] - clock[0],
+		       "%u %%: %llu us", percents[i], (unsigned long long)value);
+	}
+}
+
+static void test_clock_scaled(void)
+{
+	int khz;
+	struct vm *vm = scaled_vm(240, &khz);
+
+	check_clock(vm, vcpu_create(vm, 0));
 }
 
 static void guest_wall_clock(void)
@@ -218,7 +273,9 @@ static const struct ksft_test tests[] = {
 	{ "tsc", test_tsc },
 	{ "tsc_offset", test_tsc_offset },
 	{ "tsc_adjust", test_tsc_adjust },
+	{ "tsc_scaled", test_tsc_scaled },
 	{ "clock", test_clock },
+	{ "clock_scaled", test_clock_scaled },
 	{ "wall_clock", test_wall_clock },
 	{ "clock_off", test_clock_off },
 };

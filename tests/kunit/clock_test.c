@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The paravirtual clock: scaling arithmetic, the version protocol of the
- * guest's page, TSC offsets.
+ * guest's page, TSC offsets and ratios.
  */
 #include "x86_fake.h"
 #include "x86/pvclock.c"
+#include "x86/tsc.c"
 
 bool khv_pv_has(struct khv_vcpu *vcpu, unsigned int feature)
 {
@@ -88,6 +89,7 @@ static struct khv_vcpu *clock_vcpu(struct kunit *test)
 	host_scale = khv_pvclock_scale((u64)tsc_khz * 1000);
 	tsc_clocksource = true;
 	khv_vm_clock_init(vcpu->vm);
+	khv_tsc_reset(vcpu);
 	return vcpu;
 }
 
@@ -97,7 +99,6 @@ static void page_protocol(struct kunit *test)
 	struct pvclock_vcpu_time_info *page = (void *)fake.memory;
 	u64 now, offset_before;
 
-	vcpu->msrs.tsc_offset = khv_vm_tsc_start(vcpu->vm);
 	KUNIT_ASSERT_EQ(test, khv_pv_msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, 1, false), 0);
 	KUNIT_EXPECT_TRUE(test, khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE));
 	KUNIT_EXPECT_EQ(test, fake.writes, 0);
@@ -112,7 +113,7 @@ static void page_protocol(struct kunit *test)
 
 	/* The guest's clock began at zero not long ago. */
 	now = page->system_time + khv_pvclock_cycles_to_ns(host_scale,
-			rdtsc_ordered() + vcpu->msrs.tsc_offset - page->tsc_timestamp);
+			rdtsc_ordered() + vcpu->tsc.offset - page->tsc_timestamp);
 	KUNIT_EXPECT_LT(test, now, 10 * (u64)NSEC_PER_SEC);
 
 	/* A second page of the same VM tells the time from the same pair. */
@@ -190,21 +191,95 @@ static void set_clock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khv_vm_clock_set(vcpu->vm, &data), -EINVAL);
 }
 
-static void tsc_writes_meet(struct kunit *test)
+static u64 offset_after(struct khv_vcpu *vcpu, u64 data)
 {
-	struct khv_vcpu *vcpu = clock_vcpu(test);
-	u64 second = (u64)tsc_khz * 1000;
-	u64 start = khv_vm_tsc_start(vcpu->vm), far;
+	khv_tsc_write(vcpu, data);
+	return vcpu->tsc.offset;
+}
+
+static void writes_meet(struct kunit *test, struct khv_vcpu *vcpu, u64 second)
+{
+	u64 start = vcpu->tsc.offset, far;
 
 	/* Zero, or about what the TSC reads by now, joins the others. */
-	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 0), start);
-	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 1000), start);
+	KUNIT_EXPECT_EQ(test, offset_after(vcpu, 0), start);
+	KUNIT_EXPECT_EQ(test, offset_after(vcpu, 1000), start);
 	/* Far away is a new time, and the next vCPU's write the same one. */
-	far = khv_vm_tsc_offset(vcpu->vm, 1000 * second);
+	far = offset_after(vcpu, 1000 * second);
 	KUNIT_EXPECT_NE(test, far, start);
-	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 1000 * second), far);
-	KUNIT_EXPECT_EQ(test, khv_vm_tsc_offset(vcpu->vm, 1000 * second - second / 2), far);
-	KUNIT_EXPECT_NE(test, khv_vm_tsc_offset(vcpu->vm, 2000 * second), far);
+	KUNIT_EXPECT_EQ(test, offset_after(vcpu, 1000 * second), far);
+	KUNIT_EXPECT_EQ(test, offset_after(vcpu, 1000 * second - second / 2), far);
+	KUNIT_EXPECT_NE(test, offset_after(vcpu, 2000 * second), far);
+	KUNIT_EXPECT_EQ(test, fake.tsc_offset, vcpu->tsc.offset);
+}
+
+static void tsc_writes_meet(struct kunit *test)
+{
+	writes_meet(test, clock_vcpu(test), (u64)tsc_khz * 1000);
+}
+
+static void tsc_ratios(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	struct khv_vm *vm = vcpu->vm;
+	u64 tsc = 1ULL << 52;
+
+	/* Near enough is no ratio; anything else needs the processor. */
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, tsc_khz + tsc_khz / 5000), 0);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.ratio, KHV_TSC_UNSCALED);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.khz, tsc_khz + tsc_khz / 5000);
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, 2 * tsc_khz), -EINVAL);
+	KUNIT_EXPECT_EQ(test, khv_vm_tsc_set_khz(vm, tsc_khz / 2), -EINVAL);
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, 0), 0);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.khz, tsc_khz);
+
+	khv_caps.tsc_scaling = true;
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, 1UL << 32 | tsc_khz), -EINVAL);
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, U32_MAX), -EINVAL);
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, 1), 0);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.ratio, KHV_TSC_UNSCALED / tsc_khz);
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, 2 * tsc_khz), 0);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.ratio, 2 * KHV_TSC_UNSCALED);
+	/* Nobody gave it an offset: twice the time since the VM's creation. */
+	KUNIT_EXPECT_EQ(test, khv_guest_tsc_at(vcpu, vm->clock.tsc.created_at + 1000), 2000ULL);
+	writes_meet(test, vcpu, 2000 * (u64)tsc_khz);
+	/* Somebody did. */
+	khv_tsc_client_offset(vcpu, 5);
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(vcpu, tsc_khz / 2), 0);
+	KUNIT_EXPECT_LE(test, abs((s64)(khv_guest_tsc_at(vcpu, tsc) - tsc / 2)), (s64)(tsc >> 20));
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.offset, 5ULL);
+
+	/* What the VM was told, new vCPUs have, and stay together. */
+	KUNIT_EXPECT_EQ(test, khv_vm_tsc_set_khz(vm, 3 * tsc_khz), 0);
+	khv_tsc_reset(vcpu);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.khz, 3 * tsc_khz);
+	KUNIT_EXPECT_EQ(test, khv_guest_tsc_at(vcpu, vm->clock.tsc.created_at), 0ULL);
+	khv_caps.tsc_scaling = false;
+}
+
+/* The guest computes the same time from a TSC of another frequency. */
+static void page_of_scaled_tsc(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	struct pvclock_vcpu_time_info *page = (void *)fake.memory;
+	struct khv_pvclock_scale scale;
+	u64 host, guest;
+
+	khv_caps.tsc_scaling = true;
+	KUNIT_ASSERT_EQ(test, khv_tsc_set_khz(vcpu, tsc_khz / 3 * 2), 0);
+	khv_caps.tsc_scaling = false;
+	khv_pv_msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, 1, false);
+	khv_pvclock_update(vcpu);
+	scale.mul = page->tsc_to_system_mul;
+	scale.shift = page->tsc_shift;
+	host = vcpu->vm->clock.pair.tsc + (u64)tsc_khz * 1000;
+	guest = khv_pvclock_cycles_to_ns(scale, khv_guest_tsc_at(vcpu, host) - page->tsc_timestamp);
+	KUNIT_EXPECT_LT(test, abs((s64)(guest - NSEC_PER_SEC)), 2000LL);
+	KUNIT_EXPECT_EQ(test, page->flags, (u8)PVCLOCK_TSC_STABLE_BIT);
+	/* Another vCPU has another frequency: what they compute may differ by a rounding. */
+	vcpu->vm->clock.tsc.ratio = KHV_TSC_UNSCALED;
+	khv_pvclock_update(vcpu);
+	KUNIT_EXPECT_EQ(test, page->flags, (u8)0);
 }
 
 static struct kunit_case clock_cases[] = {
@@ -216,6 +291,8 @@ static struct kunit_case clock_cases[] = {
 	KUNIT_CASE(wall_clock),
 	KUNIT_CASE(set_clock),
 	KUNIT_CASE(tsc_writes_meet),
+	KUNIT_CASE(tsc_ratios),
+	KUNIT_CASE(page_of_scaled_tsc),
 	{}
 };
 

@@ -169,6 +169,7 @@ static int setup(struct kunit *test)
 		vcpu->id = i;
 		vcpu->index = i;
 		vcpu->cpuid.maxphyaddr = 40;
+		vcpu->tsc.khz = tsc_khz;
 		vcpu->cpuid.features = BIT_ULL(KHV_F_X2APIC) | BIT_ULL(KHV_F_TSC_DEADLINE);
 		w.vcpu[i] = vcpu;
 		w.vm->vcpus[i] = vcpu;

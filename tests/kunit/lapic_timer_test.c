@@ -172,14 +172,14 @@ static void test_tsc_to_ns(struct kunit *test)
 	u64 khz = tsc_khz, delta;
 	unsigned int i;
 
-	KUNIT_EXPECT_EQ(test, tsc_to_ns(khz * 1000), (u64)NSEC_PER_SEC);
-	KUNIT_EXPECT_GE(test, tsc_to_ns(1), 1ULL);
+	KUNIT_EXPECT_EQ(test, tsc_to_ns(khz * 1000, khz), (u64)NSEC_PER_SEC);
+	KUNIT_EXPECT_GE(test, tsc_to_ns(1, khz), 1ULL);
 	for (i = 0; i < 64; i++) {
 		delta = 1ULL << i;
-		KUNIT_EXPECT_LE(test, tsc_to_ns(delta), FAR_FUTURE_NS);
+		KUNIT_EXPECT_LE(test, tsc_to_ns(delta, khz), FAR_FUTURE_NS);
 		/* Never short: that many nanoseconds are at least delta ticks. */
-		if (tsc_to_ns(delta) < FAR_FUTURE_NS)
-			KUNIT_EXPECT_GE(test, mul_u64_u32_div(tsc_to_ns(delta), khz, NSEC_PER_MSEC),
+		if (tsc_to_ns(delta, khz) < FAR_FUTURE_NS)
+			KUNIT_EXPECT_GE(test, mul_u64_u32_div(tsc_to_ns(delta, khz), khz, NSEC_PER_MSEC),
 					delta);
 	}
 }

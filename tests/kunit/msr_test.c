@@ -7,6 +7,7 @@
 #include "x86/mce.c"
 #include "x86/msr.c"
 #include "x86/mtrr.c"
+#include "x86/tsc.c"
 
 void khv_queue_exception(struct khv_vcpu *vcpu, u8 vector)
 {
@@ -38,17 +39,6 @@ int khv_pv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host)
 {
 	vcpu->pvclock.msr = data;
 	return 0;
-}
-
-u64 khv_vm_tsc_start(struct khv_vm *vm)
-{
-	return 0;
-}
-
-/* A client's TSC write lands exactly here. */
-u64 khv_vm_tsc_offset(struct khv_vm *vm, u64 data)
-{
-	return data - rdtsc();
 }
 
 bool khv_msr_filter_allows(struct khv_vm *vm, u32 index, u32 access)
@@ -224,22 +214,22 @@ static void mtrr_values(struct kunit *test)
 static void tsc_and_adjust(struct kunit *test)
 {
 	struct khv_vcpu *vcpu = guest(test);
-	u64 adjust, before = vcpu->msrs.tsc_offset;
+	u64 adjust, before = vcpu->tsc.offset;
 
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_TSC_ADJUST, 1 << 20, false), 0);
-	KUNIT_EXPECT_EQ(test, vcpu->msrs.tsc_offset, before + (1 << 20));
-	KUNIT_EXPECT_EQ(test, fake.tsc_offset, vcpu->msrs.tsc_offset);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.offset, before + (1 << 20));
+	KUNIT_EXPECT_EQ(test, fake.tsc_offset, vcpu->tsc.offset);
 	/* The client's moves no time. */
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_TSC_ADJUST, 5, true), 0);
-	KUNIT_EXPECT_EQ(test, vcpu->msrs.tsc_offset, before + (1 << 20));
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.offset, before + (1 << 20));
 	/* The guest's write of the TSC shows in TSC_ADJUST, the client's does not. */
-	before = vcpu->msrs.tsc_offset;
+	before = vcpu->tsc.offset;
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_TSC, 1ULL << 60, false), 0);
 	khv_msr_read(vcpu, MSR_IA32_TSC_ADJUST, &adjust, false);
-	KUNIT_EXPECT_EQ(test, adjust - 5, vcpu->msrs.tsc_offset - before);
+	KUNIT_EXPECT_EQ(test, adjust - 5, vcpu->tsc.offset - before);
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_TSC, 1ULL << 50, true), 0);
 	KUNIT_EXPECT_EQ(test, vcpu->msrs.tsc_adjust, adjust);
-	KUNIT_EXPECT_EQ(test, vcpu->msrs.tsc_offset, fake.tsc_offset);
+	KUNIT_EXPECT_EQ(test, vcpu->tsc.offset, fake.tsc_offset);
 	KUNIT_EXPECT_TRUE(test, khv_request_take(vcpu, KHV_REQ_CLOCK_UPDATE));
 	vcpu->cpuid.features = 0;
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_TSC_ADJUST, 0, false), 1);

@@ -122,9 +122,9 @@ static void fake_flush_tlb(struct khv_vcpu *vcpu)
 	fake.flushes++;
 }
 
-static void fake_set_tsc_offset(struct khv_vcpu *vcpu, u64 offset)
+static void fake_set_tsc(struct khv_vcpu *vcpu)
 {
-	fake.tsc_offset = offset;
+	fake.tsc_offset = vcpu->tsc.offset;
 }
 
 static const struct khv_hw_ops fake_ops = {
@@ -147,7 +147,7 @@ static const struct khv_hw_ops fake_ops = {
 	.set_msr = fake_set_msr,
 	.update_guest = fake_update_guest,
 	.flush_tlb = fake_flush_tlb,
-	.set_tsc_offset = fake_set_tsc_offset,
+	.set_tsc = fake_set_tsc,
 };
 
 const struct khv_hw_ops *khv_hw = &fake_ops;
