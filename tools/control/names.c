@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The folder of control sockets: who may have one, taking a name, finding a VM by it, and
+ * removing what dead processes left. What is spoken there is protocol.h's.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "control/names.h"
+#include "khv.h"
+
+#define SOCKET_SUFFIX	".sock"
+#define LOG_SUFFIX	".log"
+#define SUFFIX_MAX	5u
+#define CONNECTIONS	16	/* that wait to be accepted */
+#define TIMEOUT_S	5
+
+bool khv_name_is_valid(const char *name)
+{
+	size_t len;
+
+	if (!isalnum((unsigned char)name[0]))
+		return false;
+	for (len = 0; name[len]; len++)
+		if (!isalnum((unsigned char)name[len]) && !strchr("._-", name[len]))
+			return false;
+	return len <= KHV_NAME_MAX;
+}
+
+/* Returns 0 unless there is no place, or it is too long. */
+static int find_path(struct khv_names *names)
+{
+	const char *own = getenv("KHV_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+	size_t room = sizeof(names->path);
+	int n;
+
+	if (own)
+		n = snprintf(names->path, room, "%s", own);
+	else if (!geteuid())
+		n = snprintf(names->path, room, "%s", KHV_NAMES_ROOT);
+	else if (xdg)
+		n = snprintf(names->path, room, "%s/khv", xdg);
+	else
+		return khv_fail("find", "the folder of running VMs",
+				"set it to a folder that only you can write to, such as /run/user/UID",
+				"XDG_RUNTIME_DIR is not set");
+	/* A socket's address has room for so much, with '/', name and suffix. */
+	if (n < 0 || (size_t)n + 1 + KHV_NAME_MAX + SUFFIX_MAX >= room)
+		return khv_fail("use", own ? own : xdg, "KHV_RUNTIME_DIR can name another",
+				"its name is too long for sockets in it");
+	return 0;
+}
+
+static int check_owner(const struct khv_names *names, bool create)
+{
+	static const char advice[] = "remove it, or let KHV_RUNTIME_DIR name another";
+	uid_t self = geteuid();
+	struct stat st;
+
+	if (fstat(names->dir, &st))
+		return khv_fail("use", names->path, NULL, "%m");
+	if (st.st_uid != self && (create || (st.st_uid && self)))
+		return khv_fail("use", names->path, advice, "it belongs to user %u", st.st_uid);
+	if (st.st_mode & (0022))
+		return khv_fail("use", names->path, advice, "other users can write to it");
+	return 0;
+}
+
+int khv_names_open(struct khv_names *names, bool create)
+{
+	names->dir = -1;
+	if (find_path(names))
+		return -1;
+	if (create && mkdir(names->path, 0700) && errno != EEXIST)
+		return khv_fail("make", names->path, "KHV_RUNTIME_DIR can name another folder",
+				"%m");
+	names->dir = open(names->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (names->dir < 0 && errno == ENOENT && !create)
+		return 1;
+	if (names->dir < 0)
+		return khv_fail("open", names->path, NULL, "%m");
+	if (check_owner(names, create)) {
+		khv_names_close(names);
+		return -1;
+	}
+	return 0;
+}
+
+void khv_names_close(struct khv_names *names)
+{
+	if (names->dir >= 0)
+		close(names->dir);
+	names->dir = -1;
+}
+
+static struct sockaddr_un address(const struct khv_names *names, const char *name)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	/* What does not fit has been refused by find_path() and khv_name_is_valid(). */
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s" SOCKET_SUFFIX, names->path,
+		     name) >= (int)sizeof(addr.sun_path))
+		abort();
+	return addr;
+}
+
+/* Returns a connected socket, or -1 with errno. ECONNREFUSED: nobody listens any more. */
+static int try_connect(const struct sockaddr_un *addr, int flags)
+{
+	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
+	int err;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)))
+		return fd;
+	err = errno;
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+static pid_t peer(int fd)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? 0 : cred.pid;
+}
+
+/* With the folder locked. Returns whether @addr is free now; else who has it, or 0. */
+static bool remove_dead(const struct sockaddr_un *addr, pid_t *owner)
+{
+	int fd = try_connect(addr, SOCK_NONBLOCK);
+
+	*owner = 0;
+	if (fd >= 0) {
+		*owner = peer(fd);
+		close(fd);
+		return false;
+	}
+	return errno == ENOENT || (errno == ECONNREFUSED && !unlink(addr->sun_path));
+}
+
+static int bind_locked(int fd, const struct sockaddr_un *addr, const char *name)
+{
+	mode_t mask;
+	pid_t owner;
+	int err;
+
+	if (!remove_dead(addr, &owner)) {
+		if (!owner)
+			return khv_fail("take the name", name, "choose another name",
+					"there is %s, and it cannot be told whose it is",
+					addr->sun_path);
+		return khv_fail("take the name", name, "choose another name, or end that one: "
+				"'khv stop' or 'khv kill'",
+				"a VM of that name is running, process %d", owner);
+	}
+	mask = umask(0177);
+	err = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
+	umask(mask);
+	if (err)
+		return khv_fail("make", addr->sun_path, NULL, "%m");
+	/* Before the lock is released: one that does not listen passes for dead. */
+	if (!listen(fd, CONNECTIONS))
+		return 0;
+	khv_fail("listen on", addr->sun_path, NULL, "%m");
+	unlink(addr->sun_path);
+	return -1;
+}
+
+int khv_name_claim(struct khv_names *names, const char *name)
+{
+	struct sockaddr_un addr = address(names, name);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err;
+
+	if (fd < 0)
+		return khv_fail("make", addr.sun_path, NULL, "socket: %m");
+	if (flock(names->dir, LOCK_EX)) {
+		khv_fail("lock", names->path, NULL, "%m");
+		close(fd);
+		return -1;
+	}
+	err = bind_locked(fd, &addr, name);
+	flock(names->dir, LOCK_UN);
+	if (err) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int khv_name_open_log(const struct khv_names *names, const char *name)
+{
+	char file[KHV_NAME_MAX + SUFFIX_MAX + 1];
+	int fd;
+
+	snprintf(file, sizeof(file), "%s" LOG_SUFFIX, name);
+	fd = openat(names->dir, file,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return khv_fail("open the log", file, NULL, "in %s: %m", names->path);
+	return fd;
+}
+
+int khv_name_connect(struct khv_names *names, const char *name, bool quiet)
+{
+	struct sockaddr_un addr = address(names, name);
+	int fd = try_connect(&addr, 0);
+	pid_t owner;
+	int err = errno;
+
+	if (fd >= 0)
+		return fd;
+	if (err == ECONNREFUSED && !flock(names->dir, LOCK_EX)) {
+		remove_dead(&addr, &owner);
+		flock(names->dir, LOCK_UN);
+		err = ENOENT;
+	}
+	errno = err;
+	if (!quiet && err == ENOENT)
+		khv_fail("find", name, "'khv ps' lists those that run", "no VM of that name runs");
+	else if (!quiet)
+		khv_fail("reach", name, NULL, err == EAGAIN ? "it does not answer" : "%m");
+	errno = err;
+	return -1;
+}
+
+static int is_socket(const struct dirent *entry)
+{
+	const char *suffix = strrchr(entry->d_name, '.');
+	char name[sizeof(entry->d_name)];
+
+	if (!suffix || strcmp(suffix, SOCKET_SUFFIX))
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)(suffix - entry->d_name), entry->d_name);
+	return khv_name_is_valid(name);
+}
+
+int khv_names_list(const struct khv_names *names, char ***list)
+{
+	struct dirent **entry;
+	int n = scandirat(names->dir, ".", &entry, is_socket, alphasort);
+
+	if (n < 0)
+		return khv_fail("read", names->path, NULL, "%m");
+	*list = calloc((size_t)n + 1, sizeof(**list));
+	for (int i = 0; i < n; i++) {
+		size_t len = strlen(entry[i]->d_name) - strlen(SOCKET_SUFFIX);
+
+		if (*list)
+			(*list)[i] = strndup(entry[i]->d_name, len);
+		free(entry[i]);
+	}
+	free(entry);
+	return *list ? n : khv_fail("read", names->path, NULL, "no memory");
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Names of running VMs: sockets in one folder, which belongs to whoever runs them.
+ *
+ * A socket whose process is gone stays until somebody looks; who looks, removes it.
+ * Both that and taking a name are done with the folder locked.
+ */
+#ifndef KHV_TOOL_NAMES_H
+#define KHV_TOOL_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/un.h>
+
+#define KHV_NAME_MAX	48u
+#define KHV_NAMES_ROOT	"/run/khv"
+
+struct khv_names {
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int dir;
+};
+
+/* Letters, digits, '.', '_' and '-', of which the last three not first. */
+bool khv_name_is_valid(const char *name);
+
+/*
+ * The folder of the caller's VMs: $KHV_RUNTIME_DIR; or, for root, /run/khv; or
+ * $XDG_RUNTIME_DIR/khv. It must be such that no other user could put something there.
+ * With @create it is made if it is missing, and must be the caller's own. Returns 0; 1
+ * when there is none, without @create; or -1 after a message.
+ */
+int khv_names_open(struct khv_names *names, bool create);
+void khv_names_close(struct khv_names *names);
+
+/* Take @name. Returns a listening socket that does not block, or -1 after a message. */
+int khv_name_claim(struct khv_names *names, const char *name);
+/* Open @name's log for writing, empty. After khv_name_claim(). Returns it, or -1 likewise. */
+int khv_name_open_log(const struct khv_names *names, const char *name);
+
+/*
+ * Connect to the VM @name. Sending and receiving time out after some seconds. Returns the
+ * socket; or -1: after a message unless @quiet, and with errno ENOENT when there is no
+ * such VM.
+ */
+int khv_name_connect(struct khv_names *names, const char *name, bool quiet);
+
+/*
+ * All names in order, each and the list from malloc(); some may be of VMs that are gone.
+ * Returns how many, or -1 after a message.
+ */
+int khv_names_list(const struct khv_names *names, char ***list);
+
+#endif
