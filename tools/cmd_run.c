@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cmd_run.h"
+#include "control/names.h"
 #include "khv.h"
 #include "size.h"
 
@@ -32,6 +33,8 @@ static const char run_help[] =
 	"  --user USER     whom to become when run as root: a name, UID or UID:GID (default:\n"
 	"                  nobody)\n"
 	"  --accel PATH    hypervisor device (default: " KHV_DEFAULT_ACCEL "); /dev/kvm works too\n"
+	"  --name NAME     a name for other commands: khv ps, console, pause, stop ...\n"
+	"  --detach        go to the background once the guest runs; needs --name\n"
 	"  -h, --help      this text\n"
 	"\n"
 	"On a terminal, Ctrl-A x ends the guest at once and Ctrl-A h lists the keys.\n"
@@ -42,7 +45,7 @@ static const char run_help[] =
 
 enum {
 	OPT_KERNEL = 1, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_USER, OPT_ACCEL,
-	OPT_HELP = 'h',
+	OPT_NAME, OPT_DETACH, OPT_HELP = 'h',
 };
 
 static const struct option options[] = {
@@ -53,9 +56,13 @@ static const struct option options[] = {
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "accel", required_argument, NULL, OPT_ACCEL },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
 };
+
+static struct khv_detach detach;
 
 static int parse_mem(const char *text, uint64_t *mem)
 {
@@ -94,6 +101,15 @@ static int parse_user(const char *text, struct khv_pc_config *config)
 	return 0;
 }
 
+static int parse_name(const char *text, struct khv_pc_config *config)
+{
+	if (!khv_name_is_valid(text))
+		return khv_usage("run", "--name %s: a name has up to %u letters, digits, '.', '_' "
+				 "and '-', the first a letter or digit", text, KHV_NAME_MAX);
+	config->name = text;
+	return 0;
+}
+
 static int parse_option(int opt, struct khv_pc_config *config)
 {
 	switch (opt) {
@@ -112,6 +128,11 @@ static int parse_option(int opt, struct khv_pc_config *config)
 		return parse_mem(optarg, &config->mem);
 	case OPT_CPUS:
 		return parse_cpus(optarg, &config->cpus);
+	case OPT_NAME:
+		return parse_name(optarg, config);
+	case OPT_DETACH:
+		config->detach = &detach;
+		return 0;
 	default:
 		config->accel = optarg;
 		return 0;
@@ -146,6 +167,8 @@ int khv_run_parse(int argc, char **argv, struct khv_pc_config *config, bool *hel
 		return khv_usage("run", "%s: not an option", argv[optind]);
 	if (!config->kernel)
 		return khv_usage("run", "--kernel FILE is missing");
+	if (config->detach && !config->name)
+		return khv_usage("run", "--detach: needs a --name to be found by");
 	return 0;
 }
 
@@ -155,6 +178,7 @@ static int exit_status(int reason)
 	case KHV_STOP_POWEROFF:
 	case KHV_STOP_RESET:
 	case KHV_STOP_QUIT:
+	case KHV_STOP_FORCED:
 		return KHV_OK;
 	case KHV_STOP_CRASH:
 		return KHV_GUEST_CRASH;
@@ -179,6 +203,8 @@ int khv_cmd_run(int argc, char **argv)
 		fputs(run_help, stdout);
 		return KHV_OK;
 	}
+	if (config.detach && khv_detach_begin(config.detach, &err))
+		return err;
 	if (khv_pc_init(&pc, &config))
 		return KHV_ERROR;
 	reason = khv_pc_run(&pc);

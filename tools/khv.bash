@@ -15,22 +15,32 @@ _khv()
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
-	--append | --mem | --cpus | --interval | --count)
+	--append | --mem | --cpus | --name | --interval | --count | --timeout)
 		return
 		;;
 	esac
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="run doctor stat version --help"
+		words="run ps console pause resume stop kill doctor stat version --help"
 	else
 		case ${COMP_WORDS[1]} in
-		run) words="--kernel --initrd --append --mem --cpus --user --accel --help" ;;
+		run) words="--kernel --initrd --append --mem --cpus --user --accel --name --detach --help" ;;
+		ps) words="--json --help" ;;
+		console | pause | resume | kill) words="--help" ;;
+		stop) words="--timeout --json --help" ;;
 		doctor) words="--json --help" ;;
 		stat) words="--interval --count --json --help all" ;;
 		version) words="--accel --help" ;;
 		*) return ;;
 		esac
 	fi
+	# The VMs that run, for commands that want one.
+	case ${COMP_WORDS[1]},$cur in
+	console,[!-]* | pause,[!-]* | resume,[!-]* | kill,[!-]* | stop,[!-]* | \
+	console, | pause, | resume, | kill, | stop,)
+		words=$(khv ps 2>/dev/null | sed -n '2,$s/ .*//p')
+		;;
+	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 

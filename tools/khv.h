@@ -20,6 +20,7 @@ enum khv_status {
 	KHV_USAGE = 2,		/* wrong command line */
 	KHV_GUEST_CRASH = 3,	/* triple fault */
 	KHV_VM_FAILURE = 4,	/* the hypervisor could not go on with this guest */
+	KHV_FORCED = 5,		/* khv stop: the guest did not end in time */
 };
 
 /*
@@ -38,6 +39,12 @@ int khv_usage(const char *command, const char *why, ...) __attribute__((format(p
  * an exit status.
  */
 int khv_cmd_run(int argc, char **argv);
+int khv_cmd_ps(int argc, char **argv);
+int khv_cmd_console(int argc, char **argv);
+int khv_cmd_pause(int argc, char **argv);
+int khv_cmd_resume(int argc, char **argv);
+int khv_cmd_stop(int argc, char **argv);
+int khv_cmd_kill(int argc, char **argv);
 int khv_cmd_doctor(int argc, char **argv);
 int khv_cmd_stat(int argc, char **argv);
 int khv_cmd_version(int argc, char **argv);

@@ -14,6 +14,12 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "run", khv_cmd_run, "boot a Linux kernel in a virtual machine" },
+	{ "ps", khv_cmd_ps, "list the virtual machines that have names" },
+	{ "console", khv_cmd_console, "use the console of one that runs in the background" },
+	{ "pause", khv_cmd_pause, "hold one" },
+	{ "resume", khv_cmd_resume, "let it go on" },
+	{ "stop", khv_cmd_stop, "ask one's guest to power off, and force it in the end" },
+	{ "kill", khv_cmd_kill, "end one at once" },
 	{ "doctor", khv_cmd_doctor, "find out whether this host can run guests, and what to do" },
 	{ "stat", khv_cmd_stat, "show what the virtual machines do" },
 	{ "version", khv_cmd_version, "print the versions of the program and the module" },

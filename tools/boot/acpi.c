@@ -89,10 +89,12 @@ struct fadt {
 
 _Static_assert(sizeof(struct fadt) == 276, "FADT of ACPI 6");
 
-/* ACPI Specification, "Fixed ACPI Description Table Fixed Feature Flags". */
+/*
+ * ACPI Specification, "Fixed ACPI Description Table Fixed Feature Flags". Without PWR_BUTTON
+ * there is a power button, the one of the fixed registers.
+ */
 #define FADT_WBINVD		(1u << 0)
 #define FADT_PROC_C1		(1u << 2)
-#define FADT_NO_POWER_BUTTON	(1u << 4)
 #define FADT_NO_SLEEP_BUTTON	(1u << 5)
 #define FADT_NO_RTC_WAKE	(1u << 6)
 #define FADT_TIMER_32BIT	(1u << 8)
@@ -305,9 +307,8 @@ static uint32_t write_fadt(struct area *area, uint32_t facs, uint32_t dsdt)
 		.c3_latency = 0xffff,
 		.century = 0x32,
 		.boot_flags = BOOT_LEGACY_DEVICES | BOOT_NO_VGA,
-		.flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_POWER_BUTTON |
-			 FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE | FADT_TIMER_32BIT |
-			 FADT_RESET_REG | FADT_HEADLESS,
+		.flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE |
+			 FADT_TIMER_32BIT | FADT_RESET_REG | FADT_HEADLESS,
 		.reset = io_register(KHV_PORT_RESET, 8, ACCESS_BYTE),
 		.reset_value = KHV_RESET_VALUE,
 		.minor_revision = 0,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * ACPI fixed hardware registers: PM1 event and control blocks and the PM timer
- * (ACPI Specification, "Fixed Hardware Registers"). No event ever happens, for
- * the tables announce no button and no wake-up; power-off is what counts.
+ * (ACPI Specification, "Fixed Hardware Registers"). The one event is the power
+ * button's, which interrupts by the SCI; what a guest makes of it is the guest's.
  */
 #include <time.h>
 
 #include "boot/acpi.h"
 #include "devices/chipset.h"
+
+#define PM1_PWRBTN	0x0100u		/* in PM1_STS and PM1_EN */
 
 #define PM1_SCI_EN	0x0001u
 #define PM1_SLP_TYPE(v)	((v) >> 10 & 7)
@@ -17,43 +19,76 @@
 #define PM_TIMER_HZ	3579545ull
 #define NSEC_PER_SEC	1000000000ull
 
-/* An access of 1, 2 or 4 bytes at @offset of a register that reads as @value. */
-static uint32_t part(uint32_t value, uint16_t offset)
+static uint32_t mask_of(unsigned int size)
 {
-	return value >> (8 * offset);
+	return size == 4 ? 0xffffffffu : (1u << 8 * size) - 1;
+}
+
+/* An access of 1, 2 or 4 bytes at @offset of a register that reads as @value. */
+static uint32_t part(uint32_t value, uint16_t offset, unsigned int size)
+{
+	return value >> (8 * offset) & mask_of(size);
+}
+
+/* "Fixed Hardware Event Model": level-triggered, as long as an enabled event stands. */
+static void update_sci(struct khv_pm *pm)
+{
+	bool level = pm->status & pm->enable & PM1_PWRBTN;
+
+	if (level != pm->sci_level) {
+		pm->sci_level = level;
+		pm->ops->set_sci(pm->ctx, level);
+	}
 }
 
 static uint32_t event_read(void *dev, uint16_t offset, unsigned int size)
 {
-	const struct khv_pm *pm = dev;
+	struct khv_pm *pm = dev;
+	uint32_t value;
 
-	(void)size;
-	/* The status half is always zero. */
-	return part((uint32_t)pm->enable << 16, offset);
+	pthread_mutex_lock(&pm->lock);
+	value = (uint32_t)pm->enable << 16 | pm->status;
+	pthread_mutex_unlock(&pm->lock);
+	return part(value, offset, size);
 }
 
 static void event_write(void *dev, uint16_t offset, unsigned int size, uint32_t value)
 {
+	uint32_t mask = mask_of(size) << (8 * offset);
+	uint32_t bits = value << (8 * offset) & mask;
 	struct khv_pm *pm = dev;
 
-	if (offset == 0 && size == 4)
-		pm->enable = (uint16_t)(value >> 16);
-	else if (offset == 2 && size == 2)
-		pm->enable = (uint16_t)value;
+	pthread_mutex_lock(&pm->lock);
+	/* Status bits are cleared by ones. */
+	pm->status &= (uint16_t)~bits;
+	pm->enable = (uint16_t)((pm->enable & ~(mask >> 16)) | bits >> 16);
+	update_sci(pm);
+	pthread_mutex_unlock(&pm->lock);
+}
+
+bool khv_pm_press(struct khv_pm *pm)
+{
+	bool heard;
+
+	pthread_mutex_lock(&pm->lock);
+	pm->status |= PM1_PWRBTN;
+	heard = pm->enable & PM1_PWRBTN;
+	update_sci(pm);
+	pthread_mutex_unlock(&pm->lock);
+	return heard;
 }
 
 static uint32_t control_read(void *dev, uint16_t offset, unsigned int size)
 {
 	const struct khv_pm *pm = dev;
 
-	(void)size;
-	return part(pm->control | PM1_SCI_EN, offset);
+	return part(pm->control | PM1_SCI_EN, offset, size);
 }
 
 static void control_write(void *dev, uint16_t offset, unsigned int size, uint32_t value)
 {
 	struct khv_pm *pm = dev;
-	uint32_t mask = size == 1 ? 0xffu << (8 * offset) : 0xffffu;
+	uint32_t mask = mask_of(size) << (8 * offset);
 	uint32_t next = (pm->control & ~mask) | (value << (8 * offset) & mask);
 
 	if (next & PM1_SLP_EN && PM1_SLP_TYPE(next) == KHV_SLEEP_TYPE_S5)
@@ -66,10 +101,9 @@ static uint32_t timer_read(void *dev, uint16_t offset, unsigned int size)
 	struct timespec now;
 
 	(void)dev;
-	(void)size;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return part((uint32_t)((uint64_t)now.tv_sec * PM_TIMER_HZ +
-			       (uint64_t)now.tv_nsec * PM_TIMER_HZ / NSEC_PER_SEC), offset);
+			       (uint64_t)now.tv_nsec * PM_TIMER_HZ / NSEC_PER_SEC), offset, size);
 }
 
 static void timer_write(void *dev, uint16_t offset, unsigned int size, uint32_t value)
@@ -81,9 +115,16 @@ static void timer_write(void *dev, uint16_t offset, unsigned int size, uint32_t 
 	(void)value;
 }
 
-void khv_pm_init(struct khv_pm *pm, struct khv_stop *stop, struct khv_pio *pio)
+void khv_pm_uninit(struct khv_pm *pm)
 {
-	*pm = (struct khv_pm){ .stop = stop };
+	pthread_mutex_destroy(&pm->lock);
+}
+
+void khv_pm_init(struct khv_pm *pm, struct khv_stop *stop, const struct khv_pm_ops *ops, void *ctx,
+		 struct khv_pio *pio)
+{
+	*pm = (struct khv_pm){ .stop = stop, .ops = ops, .ctx = ctx };
+	pthread_mutex_init(&pm->lock, NULL);
 	khv_pio_add(pio, &(struct khv_pio_range){
 		.base = KHV_PORT_PM1_EVENT, .len = 4, .width = 4, .dev = pm,
 		.read = event_read, .write = event_write,

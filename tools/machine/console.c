@@ -12,7 +12,6 @@
 #include "machine/console.h"
 #include "machine/terminal.h"
 
-#define ESCAPE_KEY	0x01	/* Ctrl-A */
 #define RETRY_MS	100
 
 static const char escape_help[] =
@@ -22,46 +21,22 @@ static const char escape_help[] =
 	"khv: Ctrl-A a  send Ctrl-A itself\n"
 	"khv: Ctrl-A h  this help\n";
 
-/* Obey @key, which followed the escape key; unknown ones do nothing. */
-static void escape_command(struct khv_console *con, uint8_t key)
+static void escape_command(void *ctx, char key)
 {
+	struct khv_console *con = ctx;
+
 	switch (key) {
 	case 'x':
-	case 'X':
 		khv_stop_request(con->stop, KHV_STOP_QUIT);
 		break;
 	case 'b':
-	case 'B':
 		khv_serial_break(con->serial);
 		break;
 	case 'h':
-	case 'H':
 	case '?':
 		fputs(escape_help, stderr);
 		break;
 	}
-}
-
-size_t khv_console_filter(struct khv_console *con, uint8_t *keys, size_t len)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		uint8_t key = keys[i];
-
-		if (con->escape) {
-			con->escape = false;
-			if (key == 'a' || key == 'A' || key == ESCAPE_KEY)
-				keys[kept++] = ESCAPE_KEY;
-			else
-				escape_command(con, key);
-		} else if (key == ESCAPE_KEY) {
-			con->escape = true;
-		} else {
-			keys[kept++] = key;
-		}
-	}
-	return kept;
 }
 
 bool khv_console_wants_input(struct khv_console *con)
@@ -87,14 +62,18 @@ void khv_console_input(struct khv_console *con)
 	}
 	len = (size_t)n;
 	if (con->tty)
-		len = khv_console_filter(con, bytes, len);
+		len = khv_escape_filter(&con->escape, bytes, len);
 	/* Of what is typed at a guest that reads nothing, the last is lost. */
 	khv_serial_receive(con->serial, bytes, len);
 }
 
 void khv_console_output(struct khv_console *con, uint8_t byte)
 {
-	while (khv_stop_reason(con->stop) == KHV_STOP_NONE) {
+	if (con->backlog) {
+		khv_backlog_put(con->backlog, byte);
+		return;
+	}
+	while (khv_gate_pass(con->gate) || khv_stop_reason(con->stop) == KHV_STOP_NONE) {
 		struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
 
 		if (write(STDOUT_FILENO, &byte, 1) == 1)
@@ -115,10 +94,13 @@ int khv_console_resume(struct khv_console *con)
 	return con->tty ? khv_terminal_enter(STDIN_FILENO) : 0;
 }
 
-int khv_console_init(struct khv_console *con, struct khv_serial *serial, struct khv_stop *stop)
+int khv_console_init(struct khv_console *con, struct khv_serial *serial, struct khv_stop *stop,
+		     struct khv_gate *gate, struct khv_backlog *backlog)
 {
 	*con = (struct khv_console){
-		.serial = serial, .stop = stop, .tty = isatty(STDIN_FILENO),
+		.serial = serial, .stop = stop, .gate = gate, .backlog = backlog,
+		.escape = { .command = escape_command, .ctx = con },
+		.tty = !backlog && isatty(STDIN_FILENO), .eof = backlog,
 	};
 	if (khv_console_resume(con))
 		return -1;

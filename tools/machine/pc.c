@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Puts the machine together and runs it with a thread for each vCPU, and the caller's
- * for input, timers and signals.
+ * for input, timers, signals and who asks for it by name.
  */
 #define _GNU_SOURCE
 #include <malloc.h>
@@ -20,9 +20,6 @@
 #include "machine/signals.h"
 #include "machine/terminal.h"
 
-#define KICK_INTERVAL_MS	10
-#define KICKS_MAX		1000	/* ten seconds */
-
 static void serial_irq(void *ctx, bool level)
 {
 	struct khv_pc *pc = ctx;
@@ -34,7 +31,7 @@ static void serial_room(void *ctx)
 {
 	struct khv_pc *pc = ctx;
 
-	eventfd_write(pc->room, 1);
+	eventfd_write(pc->wake, 1);
 }
 
 static void serial_transmit(void *ctx, uint8_t byte)
@@ -68,6 +65,15 @@ static void rtc_irq(void *ctx, bool level)
 
 	khv_vm_irq(&pc->vm, KHV_IRQ_RTC, level);
 }
+
+static void pm_sci(void *ctx, bool level)
+{
+	struct khv_pc *pc = ctx;
+
+	khv_vm_irq(&pc->vm, KHV_IRQ_SCI, level);
+}
+
+static const struct khv_pm_ops pm_ops = { .set_sci = pm_sci };
 
 /* The files that the guest starts from, as bytes. */
 struct files {
@@ -116,11 +122,17 @@ static int enter_sandbox(struct khv_pc *pc, const struct khv_user *user)
 	tzset();
 	/* One heap for all threads: a second one asks the kernel about its CPUs. */
 	mallopt(M_ARENA_MAX, 1);
+	/* A process in the background keeps no folder busy. */
+	if (pc->detach && chdir("/"))
+		return khv_fail("go to", "/", NULL, "%m");
 	if (khv_privileges_drop(user))
 		return -1;
 	pc->sandbox = (struct khv_sandbox){
 		.vm = pc->vm.fd, .vcpu = -1, .signals = pc->signals,
-		.timer = pc->rtc.timer, .stop = pc->stop.event, .room = pc->room,
+		.timer = pc->rtc.timer, .stop = pc->stop.event, .wake = pc->wake,
+		.control = pc->manager.server.fd,
+		.ready = pc->detach ? pc->detach->ready : -1,
+		.log = pc->detach ? pc->detach->log : -1,
 	};
 	return khv_sandbox_enter(KHV_SANDBOX_LOADER, &pc->sandbox);
 }
@@ -132,10 +144,11 @@ static int add_devices(struct khv_pc *pc)
 		.base = KHV_PORT_COM1, .len = KHV_SERIAL_PORTS, .width = 1, .dev = &pc->serial,
 		.read = com1_read, .write = com1_write,
 	});
-	khv_pm_init(&pc->pm, &pc->stop, &pc->pio);
+	khv_pm_init(&pc->pm, &pc->stop, &pm_ops, pc, &pc->pio);
 	khv_pci_init(&pc->stop, &pc->pio);
 	khv_i8042_init(&pc->stop, &pc->pio);
 	if (khv_rtc_init(&pc->rtc, rtc_irq, pc, &pc->pio)) {
+		khv_pm_uninit(&pc->pm);
 		khv_serial_uninit(&pc->serial);
 		return -1;
 	}
@@ -145,6 +158,7 @@ static int add_devices(struct khv_pc *pc)
 static void remove_devices(struct khv_pc *pc)
 {
 	khv_rtc_uninit(&pc->rtc);
+	khv_pm_uninit(&pc->pm);
 	khv_serial_uninit(&pc->serial);
 }
 
@@ -159,7 +173,7 @@ static int add_vcpus(struct khv_pc *pc, unsigned int nr)
 	for (unsigned int id = 0; id < nr; id++) {
 		struct khv_vcpu *vcpu = &pc->vcpus[id];
 
-		if (khv_vcpu_init(vcpu, &pc->vm, id, nr, &pc->pio, &pc->stop))
+		if (khv_vcpu_init(vcpu, &pc->vm, id, nr, &pc->pio, &pc->stop, &pc->gate))
 			goto err;
 		pc->nr_vcpus++;
 		if (khv_vcpu_set_cpuid(vcpu) || khv_vcpu_set_firmware(vcpu))
@@ -172,24 +186,44 @@ err:
 	return -1;
 }
 
+/* What the I/O thread waits for, and what makes others wait. */
+static int init_events(struct khv_pc *pc, const struct khv_pc_config *config)
+{
+	if (khv_stop_init(&pc->stop))
+		return -1;
+	pc->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pc->wake < 0) {
+		khv_fail("create", "an eventfd", NULL, "%m");
+		khv_stop_uninit(&pc->stop);
+		return -1;
+	}
+	khv_gate_init(&pc->gate, config->cpus, pc->wake);
+	return 0;
+}
+
+static void uninit_events(struct khv_pc *pc)
+{
+	khv_gate_uninit(&pc->gate);
+	close(pc->wake);
+	khv_stop_uninit(&pc->stop);
+}
+
 int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
 {
 	struct files files;
 
 	memset(pc, 0, sizeof(*pc));
-	if (khv_vm_init(&pc->vm, config->accel, config->mem))
+	pc->detach = config->detach;
+	if (init_events(pc, config))
 		return -1;
+	if (khv_manage_init(pc, config))
+		goto err_events;
+	if (khv_vm_init(&pc->vm, config->accel, config->mem))
+		goto err_manage;
 	if (read_files(&files, config))
 		goto err_vm;
-	if (khv_stop_init(&pc->stop))
-		goto err_files;
-	pc->room = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (pc->room < 0) {
-		khv_fail("create", "an eventfd", NULL, "%m");
-		goto err_stop;
-	}
 	if (add_devices(pc))
-		goto err_room;
+		goto err_files;
 	if (add_vcpus(pc, config->cpus))
 		goto err_devices;
 	pc->signals = khv_signals_open();
@@ -206,14 +240,14 @@ err_vcpus:
 	remove_vcpus(pc);
 err_devices:
 	remove_devices(pc);
-err_room:
-	close(pc->room);
-err_stop:
-	khv_stop_uninit(&pc->stop);
 err_files:
 	free_files(&files);
 err_vm:
 	khv_vm_uninit(&pc->vm);
+err_manage:
+	khv_manage_uninit(pc);
+err_events:
+	uninit_events(pc);
 	return -1;
 }
 
@@ -222,9 +256,9 @@ void khv_pc_uninit(struct khv_pc *pc)
 	close(pc->signals);
 	remove_vcpus(pc);
 	remove_devices(pc);
-	close(pc->room);
-	khv_stop_uninit(&pc->stop);
 	khv_vm_uninit(&pc->vm);
+	khv_manage_uninit(pc);
+	uninit_events(pc);
 }
 
 static void handle_signal(struct khv_pc *pc)
@@ -240,131 +274,62 @@ static void handle_signal(struct khv_pc *pc)
 	}
 }
 
-/* Serve input, timers and signals until a stop is requested. */
+/* Serve input, timers, signals and clients until a stop is requested. */
 static void serve(struct khv_pc *pc)
 {
-	enum { STOP, SIGNALS, TIMER, ROOM, INPUT, NR };
+	enum { STOP, SIGNALS, TIMER, WAKE, INPUT, CONTROL, NR = CONTROL + KHV_SERVER_FDS };
 	struct pollfd fds[NR] = {
 		[STOP] = { .fd = pc->stop.event, .events = POLLIN },
 		[SIGNALS] = { .fd = pc->signals, .events = POLLIN },
 		[TIMER] = { .fd = pc->rtc.timer, .events = POLLIN },
-		[ROOM] = { .fd = pc->room, .events = POLLIN },
+		[WAKE] = { .fd = pc->wake, .events = POLLIN },
 		[INPUT] = { .events = POLLIN },
 	};
 	eventfd_t ignored;
 
 	while (khv_stop_reason(&pc->stop) == KHV_STOP_NONE) {
+		int timeout = khv_manage_prepare(pc, &fds[CONTROL]);
+
 		/* poll() skips negative descriptors. */
 		fds[INPUT].fd = khv_console_wants_input(&pc->console) ? STDIN_FILENO : -1;
-		if (poll(fds, NR, -1) < 0)
+		if (poll(fds, NR, timeout) < 0)
 			continue;
 		if (fds[SIGNALS].revents)
 			handle_signal(pc);
 		if (fds[TIMER].revents)
 			khv_rtc_tick(&pc->rtc);
-		if (fds[ROOM].revents)
-			eventfd_read(pc->room, &ignored);
+		if (fds[WAKE].revents)
+			eventfd_read(pc->wake, &ignored);
 		if (fds[INPUT].revents)
 			khv_console_input(&pc->console);
+		khv_manage_serve(pc, &fds[CONTROL]);
 	}
-}
-
-struct vcpu_thread {
-	struct khv_pc *pc;
-	struct khv_vcpu *vcpu;
-	pthread_t thread;
-};
-
-static void *run_vcpu(void *arg)
-{
-	const struct vcpu_thread *self = arg;
-	struct khv_sandbox fds = self->pc->sandbox;
-
-	fds.vcpu = self->vcpu->fd;
-	if (khv_sandbox_enter(self->vcpu->mailbox ? KHV_SANDBOX_WAITING_VCPU : KHV_SANDBOX_VCPU,
-			      &fds))
-		khv_stop_request(&self->pc->stop, KHV_STOP_FAILURE);
-	/* The guest talks to all threads: not before all are in. */
-	while (sem_wait(&self->pc->go))
-		;
-	khv_vcpu_run(self->vcpu);
-	return NULL;
-}
-
-/*
- * Wait for a vCPU's thread. A kick that arrives just before a system call has no
- * effect, hence the repetition.
- */
-static int join_vcpu(const struct vcpu_thread *t)
-{
-	for (int i = 0; i < KICKS_MAX; i++) {
-		struct timespec until;
-
-		pthread_kill(t->thread, KHV_KICK_SIGNAL);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += KICK_INTERVAL_MS * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		if (!pthread_timedjoin_np(t->thread, NULL, &until))
-			return 0;
-	}
-	return khv_fail("stop", "a vCPU", "the kernel's log may say why",
-			"vCPU %u did not return for ten seconds", t->vcpu->id);
-}
-
-/* All return at about the same time: kick all before the first wait. */
-static int join_vcpus(const struct vcpu_thread *threads, unsigned int nr)
-{
-	for (unsigned int i = 0; i < nr; i++)
-		pthread_kill(threads[i].thread, KHV_KICK_SIGNAL);
-	for (unsigned int i = 0; i < nr; i++)
-		if (join_vcpu(&threads[i]))
-			return -1;
-	return 0;
-}
-
-/* Returns how many there are, which is all but after a message. */
-static unsigned int start_vcpus(struct khv_pc *pc, struct vcpu_thread *threads)
-{
-	unsigned int i;
-
-	for (i = 0; i < pc->nr_vcpus; i++) {
-		int err;
-
-		threads[i] = (struct vcpu_thread){ .pc = pc, .vcpu = &pc->vcpus[i] };
-		err = pthread_create(&threads[i].thread, NULL, run_vcpu, &threads[i]);
-		if (err) {
-			khv_fail("start", "a vCPU's thread", NULL, "vCPU %u: %s", i,
-				 strerror(err));
-			break;
-		}
-	}
-	return i;
 }
 
 int khv_pc_run(struct khv_pc *pc)
 {
-	struct vcpu_thread threads[KHV_CPUS_MAX];
-	unsigned int i, nr;
 	int reason;
 
-	if (khv_console_init(&pc->console, &pc->serial, &pc->stop))
+	if (khv_console_init(&pc->console, &pc->serial, &pc->stop, &pc->gate,
+			     pc->manager.server.output))
 		return -1;
 	sem_init(&pc->go, 0, 0);
-	nr = start_vcpus(pc, threads);
-	if (nr < pc->nr_vcpus || khv_sandbox_enter(KHV_SANDBOX_IO, &pc->sandbox))
+	if (khv_threads_start(pc) < pc->nr_vcpus ||
+	    khv_sandbox_enter(KHV_SANDBOX_IO, &pc->sandbox))
 		khv_stop_request(&pc->stop, KHV_STOP_FAILURE);
-	for (i = 0; i < nr; i++)
+	for (unsigned int i = 0; i < pc->nr_threads; i++)
 		sem_post(&pc->go);
+	if (pc->detach && khv_stop_reason(&pc->stop) == KHV_STOP_NONE)
+		khv_detach_end(pc->detach);
 	serve(pc);
-	if (join_vcpus(threads, nr)) {
+	khv_gate_open(&pc->gate);
+	if (khv_threads_join(pc)) {
 		/* It still uses everything: leave all of it to the process's end. */
 		khv_console_uninit(&pc->console);
 		_exit(KHV_VM_FAILURE);
 	}
 	reason = khv_stop_reason(&pc->stop);
 	khv_console_uninit(&pc->console);
+	khv_manage_end(pc, reason);
 	return reason;
 }

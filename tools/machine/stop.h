@@ -16,7 +16,8 @@ enum khv_stop_reason {
 	KHV_STOP_CRASH,		/* triple fault */
 	KHV_STOP_FAILURE,	/* the hypervisor gave up */
 	KHV_STOP_CONSOLE,	/* nobody reads the guest's output any more */
-	KHV_STOP_QUIT,		/* by the user, at the console */
+	KHV_STOP_QUIT,		/* by the user, at the console or with khv kill */
+	KHV_STOP_FORCED,	/* by khv stop, when the guest had its time */
 	KHV_STOP_SIGNAL,	/* plus the signal's number */
 };
 

@@ -14,7 +14,7 @@
 #include "machine/vcpu.h"
 
 int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, unsigned int id, unsigned int nr,
-		  const struct khv_pio *pio, struct khv_stop *stop)
+		  const struct khv_pio *pio, struct khv_stop *stop, struct khv_gate *gate)
 {
 	int size = ioctl(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 
@@ -23,7 +23,7 @@ int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, unsigned int id, uns
 				"KVM_GET_VCPU_MMAP_SIZE returned %d", size);
 	*vcpu = (struct khv_vcpu){
 		.vm = vm, .id = id, .nr = nr, .mailbox = id && !khv_vm_has_real_mode(vm),
-		.run_size = (size_t)size, .pio = pio, .stop = stop,
+		.run_size = (size_t)size, .pio = pio, .stop = stop, .gate = gate,
 	};
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
 	if (vcpu->fd < 0)
@@ -135,11 +135,22 @@ static void handle_exit(struct khv_vcpu *vcpu)
 static const char busy_advice[] =
 	"another hypervisor has taken the processor; 'khv doctor' names it";
 
+/* Wait while the machine is paused. The guest's watchdogs must not count that time. */
+static void pass_gate(struct khv_vcpu *vcpu)
+{
+	/* EINVAL: the guest has no paravirtual clock, and so nowhere to be told. */
+	if (khv_gate_pass(vcpu->gate))
+		(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 void khv_vcpu_run(struct khv_vcpu *vcpu)
 {
 	if (vcpu->mailbox && !khv_vcpu_wait_mailbox(vcpu))
 		return;
-	while (khv_stop_reason(vcpu->stop) == KHV_STOP_NONE) {
+	for (;;) {
+		pass_gate(vcpu);
+		if (khv_stop_reason(vcpu->stop) != KHV_STOP_NONE)
+			return;
 		if (!ioctl(vcpu->fd, KVM_RUN, 0)) {
 			handle_exit(vcpu);
 			continue;

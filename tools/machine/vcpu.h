@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "devices/pio.h"
+#include "machine/gate.h"
 #include "machine/stop.h"
 #include "machine/vm.h"
 
@@ -29,6 +30,7 @@ struct khv_vcpu {
 	size_t run_size;
 	const struct khv_pio *pio;
 	struct khv_stop *stop;
+	struct khv_gate *gate;
 };
 
 /*
@@ -36,7 +38,7 @@ struct khv_vcpu {
  * after a message.
  */
 int khv_vcpu_init(struct khv_vcpu *vcpu, struct khv_vm *vm, unsigned int id, unsigned int nr,
-		  const struct khv_pio *pio, struct khv_stop *stop);
+		  const struct khv_pio *pio, struct khv_stop *stop, struct khv_gate *gate);
 void khv_vcpu_uninit(struct khv_vcpu *vcpu);
 
 /*

@@ -30,7 +30,7 @@ bool khv_vcpu_wait_mailbox(struct khv_vcpu *vcpu)
 	struct timespec interval = { .tv_nsec = POLL_FIRST_NS };
 	struct mailbox *box = khv_ram_ptr(&vcpu->vm->ram, KHV_GPA_MAILBOX, sizeof(*box));
 
-	while (khv_stop_reason(vcpu->stop) == KHV_STOP_NONE) {
+	while (khv_gate_pass(vcpu->gate) || khv_stop_reason(vcpu->stop) == KHV_STOP_NONE) {
 		/* The guest writes the command last, and waits until it is gone. */
 		if (__atomic_load_n(&box->command, __ATOMIC_ACQUIRE) == COMMAND_WAKEUP &&
 		    __atomic_load_n(&box->apic_id, __ATOMIC_RELAXED) == vcpu->id) {

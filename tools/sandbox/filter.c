@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -33,7 +34,10 @@
 #define ALL	(L | IO | CPU)
 
 /* Which of struct khv_sandbox's members, or a constant. */
-enum fd { FD_STDIN, FD_STDOUT, FD_STDERR, FD_VM, FD_VCPU, FD_SIGNALS, FD_TIMER, FD_STOP, FD_ROOM };
+enum fd {
+	FD_STDIN, FD_STDOUT, FD_STDERR, FD_VM, FD_VCPU, FD_SIGNALS, FD_TIMER, FD_STOP, FD_WAKE,
+	FD_CONTROL, FD_READY, FD_LOG,
+};
 
 /* Whatever the arguments. */
 static const struct {
@@ -69,11 +73,14 @@ static const struct {
 	unsigned int who;
 } on_fd[] = {
 	{ SCMP_SYS(write), FD_STDOUT, ALL }, { SCMP_SYS(write), FD_STDERR, ALL },
-	{ SCMP_SYS(write), FD_STOP, ALL }, { SCMP_SYS(write), FD_ROOM, ALL },
+	{ SCMP_SYS(write), FD_STOP, ALL }, { SCMP_SYS(write), FD_WAKE, ALL },
 	{ SCMP_SYS(writev), FD_STDERR, ALL },
 	{ SCMP_SYS(read), FD_STDIN, L | IO }, { SCMP_SYS(read), FD_SIGNALS, L | IO },
-	{ SCMP_SYS(read), FD_TIMER, L | IO }, { SCMP_SYS(read), FD_ROOM, L | IO },
+	{ SCMP_SYS(read), FD_TIMER, L | IO }, { SCMP_SYS(read), FD_WAKE, L | IO },
 	{ SCMP_SYS(timerfd_settime), FD_TIMER, ALL },
+	/* Where the machine has a name, its clients; and the way to the background. */
+	{ SCMP_SYS(accept4), FD_CONTROL, L | IO },
+	{ SCMP_SYS(write), FD_READY, L | IO }, { SCMP_SYS(dup3), FD_LOG, L | IO },
 };
 
 static const struct {
@@ -83,6 +90,9 @@ static const struct {
 } ioctls[] = {
 	{ FD_VCPU, KVM_RUN, L | CPU },
 	{ FD_VM, KVM_IRQ_LINE, ALL },
+	/* A pause. */
+	{ FD_VM, KVM_GET_CLOCK, L | IO }, { FD_VM, KVM_SET_CLOCK, L | IO },
+	{ FD_VCPU, KVM_KVMCLOCK_CTRL, L | CPU },
 	{ FD_VCPU, KVM_GET_REGS, L | CPU }, { FD_VCPU, KVM_GET_SREGS, L | CPU },
 	/* The first vCPU's state, and its own where a thread waits for the mailbox. */
 	{ FD_VCPU, KVM_SET_REGS, L | AP }, { FD_VCPU, KVM_SET_SREGS, L | AP },
@@ -175,8 +185,14 @@ static int number(enum fd fd, const struct khv_sandbox *fds)
 		return fds->timer;
 	case FD_STOP:
 		return fds->stop;
+	case FD_CONTROL:
+		return fds->control;
+	case FD_READY:
+		return fds->ready;
+	case FD_LOG:
+		return fds->log;
 	default:
-		return fds->room;
+		return fds->wake;
 	}
 }
 
@@ -199,6 +215,26 @@ static int add_special(scmp_filter_ctx ctx, bool loader)
 	return err;
 }
 
+/*
+ * What the I/O thread does with a client, whose descriptor is not known yet: calls that
+ * work on sockets alone, of which the process has none but clients, and with no address.
+ */
+static int add_clients(scmp_filter_ctx ctx)
+{
+	int err;
+
+	err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvfrom), 1,
+			       SCMP_A4(SCMP_CMP_EQ, 0));
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				       SCMP_A4(SCMP_CMP_EQ, 0));
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
+				       SCMP_A1_32(SCMP_CMP_EQ, SOL_SOCKET),
+				       SCMP_A2_32(SCMP_CMP_EQ, SO_PEERCRED));
+	return err;
+}
+
 /* @fd: or -1 for any. */
 static int add_ioctl(scmp_filter_ctx ctx, int fd, unsigned int request)
 {
@@ -218,13 +254,15 @@ static int add_rules(scmp_filter_ctx ctx, unsigned int who, const struct khv_san
 		if (plain[i].who & who)
 			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, plain[i].nr, 0);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(on_fd); i++)
-		if (on_fd[i].who & who)
+		if (on_fd[i].who & who && number(on_fd[i].fd, fds) >= 0)
 			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, on_fd[i].nr, 1,
 					       SCMP_A0_32(SCMP_CMP_EQ,
 							  (uint32_t)number(on_fd[i].fd, fds)));
 	for (size_t i = 0; !err && i < ARRAY_SIZE(ioctls); i++)
 		if (ioctls[i].who & who)
 			err = add_ioctl(ctx, number(ioctls[i].fd, fds), ioctls[i].request);
+	if (!err && who & (L | IO) && fds->control >= 0)
+		err = add_clients(ctx);
 	return err ? err : add_special(ctx, who & L);
 }
 

@@ -17,11 +17,13 @@
 #include <unistd.h>
 
 #include "khv.h"
+#include "machine/vcpu.h"
 #include "sandbox/sandbox.h"
 
 #define PASSWD		"/etc/passwd"
 #define NOBODY		65534u	/* where /etc/passwd has none */
-#define OPEN_FILES	32	/* poll() takes no more than this many, too */
+/* Numbers of descriptors: a vCPU each, and clients'. poll() takes no more than this many. */
+#define OPEN_FILES	(32 + KHV_CPUS_MAX)
 
 /* Not getpwnam(): a program without shared libraries has no name services. */
 static int find_user(const char *name, struct khv_user *user)

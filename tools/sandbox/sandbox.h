@@ -35,7 +35,10 @@ struct khv_sandbox {
 	int vm;			/* of the hypervisor */
 	int vcpu;		/* the calling thread's own; -1 in the loader: any */
 	int signals, timer;	/* for the I/O thread to read */
-	int stop, room;		/* eventfds */
+	int stop, wake;		/* eventfds */
+	/* Each -1 where the machine has none: */
+	int control;		/* the I/O thread accepts clients from it */
+	int ready, log;		/* of machine/detach.h */
 };
 
 /*

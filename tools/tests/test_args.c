@@ -75,6 +75,9 @@ static void test_accepted(void)
 	ok(!PARSE("--kernel", "k", "--cpus", "64") && config.cpus == 64, "most processors");
 	ok(!PARSE("--kernel", "k", "--mem", "16M"), "smallest memory");
 	ok(!PARSE("--kernel", "k", "--mem", "1T"), "largest memory");
+	ok(!PARSE("--kernel", "k") && !config.name && !config.detach, "no name");
+	ok(!PARSE("--kernel", "k", "--name", "web-1", "--detach") &&
+	   !strcmp(config.name, "web-1") && config.detach, "a name, in the background");
 }
 
 static void test_refused(void)
@@ -98,6 +101,10 @@ static void test_refused(void)
 	ok(PARSE("--kernel", "k", "--mem", "1025G") == KHV_USAGE, "too much memory");
 	ok(PARSE("--kernel", "k", "--mem", "20481K") == KHV_USAGE && tap_error_has("multiple"),
 	   "memory that is no multiple of a page");
+	ok(PARSE("--kernel", "k", "--name", "../x") == KHV_USAGE && tap_error_has("a name has"),
+	   "no name");
+	ok(PARSE("--kernel", "k", "--detach") == KHV_USAGE && tap_error_has("needs a --name"),
+	   "in the background without a name");
 	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++)
 		ok(PARSE("--kernel", "k", "--cpus", cpus[i]) == KHV_USAGE &&
 		   tap_error_has("from 1 to 64 processors"), "--cpus '%s'", cpus[i]);

@@ -194,19 +194,21 @@ static void test_serial_loopback(void)
 
 static void test_console_keys(void)
 {
-	struct khv_console con = { .tty = true };
+	struct khv_console con;
 	uint8_t keys[] = "a\001x\001ab\001\001c\001zd\001";
 	struct khv_stop stop;
 	size_t n;
 
 	khv_stop_init(&stop);
-	con.stop = &stop;
-	n = khv_console_filter(&con, keys, sizeof(keys) - 1);
+	khv_console_init(&con, NULL, &stop, NULL, NULL);
+	n = khv_escape_filter(&con.escape, keys, sizeof(keys) - 1);
 	ok(n == 6 && !memcmp(keys, "a\001b\001cd", 6), "escape sequences are taken out");
 	ok(khv_stop_reason(&stop) == KHV_STOP_QUIT, "Ctrl-A x ends the run");
-	ok(con.escape, "a sequence may go on in the next chunk");
+	ok(con.escape.pending, "a sequence may go on in the next chunk");
 	memcpy(keys, "Ay", 2);
-	ok(khv_console_filter(&con, keys, 2) == 2 && keys[0] == 1 && keys[1] == 'y', "and does");
+	ok(khv_escape_filter(&con.escape, keys, 2) == 2 && keys[0] == 1 && keys[1] == 'y',
+	   "and does");
+	khv_console_uninit(&con);
 	khv_stop_uninit(&stop);
 }
 
@@ -241,6 +243,30 @@ static void test_pio(void)
 	ok(khv_pio_read(&pio, 0xffff, 4) == 0xffffffff, "access at the last port");
 }
 
+static const struct khv_pm_ops pm_ops = { .set_sci = set_irq };
+
+static void test_power_button(struct khv_pm *pm, struct khv_pio *pio)
+{
+	ok(khv_pm_press(pm) && line.irq && line.edges == 1, "the power button interrupts");
+	ok(khv_pio_read(pio, KHV_PORT_PM1_EVENT, 2) == 0x0100, "PM1_STS shows it");
+	ok(khv_pm_press(pm) && line.edges == 1, "the level stands");
+	khv_pio_write(pio, KHV_PORT_PM1_EVENT, 2, 0x0020);
+	ok(line.irq, "another event's bit does not end it");
+	khv_pio_write(pio, KHV_PORT_PM1_EVENT + 2, 2, 0x0020);
+	ok(!line.irq && khv_pio_read(pio, KHV_PORT_PM1_EVENT, 2) == 0x0100, "masked, it stays");
+	khv_pio_write(pio, KHV_PORT_PM1_EVENT + 3, 1, 0x01);
+	ok(line.irq && khv_pio_read(pio, KHV_PORT_PM1_EVENT + 2, 2) == 0x0120,
+	   "enabling it by a byte interrupts");
+	khv_pio_write(pio, KHV_PORT_PM1_EVENT + 1, 1, 0x01);
+	ok(!line.irq && khv_pio_read(pio, KHV_PORT_PM1_EVENT, 4) == 0x01200000,
+	   "a one clears it");
+	khv_pio_write(pio, KHV_PORT_PM1_EVENT, 4, 0);
+	ok(!khv_pm_press(pm) && !line.irq, "a guest that does not listen");
+	khv_pio_write(pio, KHV_PORT_PM1_EVENT, 4, 0x01000100);
+	ok(!line.irq && khv_pm_press(pm) && line.irq, "clears the old press when it begins to");
+	khv_pio_write(pio, KHV_PORT_PM1_EVENT, 4, 0x01200100);
+}
+
 static void test_chipset(void)
 {
 	struct khv_pio pio = { 0 };
@@ -249,13 +275,15 @@ static void test_chipset(void)
 	uint32_t t0, t1;
 
 	khv_stop_init(&stop);
-	khv_pm_init(&pm, &stop, &pio);
+	memset(&line, 0, sizeof(line));
+	khv_pm_init(&pm, &stop, &pm_ops, NULL, &pio);
 	khv_pci_init(&stop, &pio);
 	khv_i8042_init(&stop, &pio);
 
 	ok(khv_pio_read(&pio, KHV_PORT_PM1_CONTROL, 2) & 1, "SCI_EN is set");
 	khv_pio_write(&pio, KHV_PORT_PM1_EVENT + 2, 2, 0x0120);
-	ok(khv_pio_read(&pio, KHV_PORT_PM1_EVENT, 4) == 0x01200000, "PM1_EN");
+	ok(khv_pio_read(&pio, KHV_PORT_PM1_EVENT, 4) == 0x01200000 && !line.irq, "PM1_EN");
+	test_power_button(&pm, &pio);
 	t0 = khv_pio_read(&pio, KHV_PORT_PM_TIMER, 4);
 	nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	t1 = khv_pio_read(&pio, KHV_PORT_PM_TIMER, 4);

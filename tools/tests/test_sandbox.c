@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ static void open_fds(void)
 	fds = (struct khv_sandbox){
 		.vm = eventfd(0, 0), .vcpu = eventfd(0, 0), .signals = eventfd(100, EFD_SEMAPHORE),
 		.timer = timerfd_create(CLOCK_REALTIME, 0), .stop = eventfd(0, 0),
-		.room = eventfd(100, EFD_SEMAPHORE),
+		.wake = eventfd(100, EFD_SEMAPHORE), .control = -1, .ready = -1, .log = -1,
 	};
 	other = eventfd(1, 0);
 }
@@ -143,6 +144,11 @@ static void call_add_memory(void) { ioctl(fds.vm, KVM_SET_USER_MEMORY_REGION, NU
 static void call_set_msrs(void) { ioctl(fds.vcpu, KVM_SET_MSRS, NULL); }
 static void call_type_keys(void) { ioctl(STDIN_FILENO, TIOCSTI, "x"); }
 static void call_run_other(void) { ioctl(other, KVM_RUN, 0); }
+static void call_accept(void) { accept4(other, NULL, NULL, 0); }
+static void call_recv(void) { recv(other, message, 1, 0); }
+static void call_send(void) { send(other, "", 1, 0); }
+static void call_peer(void) { getsockopt(other, SOL_SOCKET, SO_PEERCRED, NULL, NULL); }
+static void call_dup3(void) { dup3(other, STDIN_FILENO, 0); }
 /* A number that agrees with an allowed one in its lower half. */
 static void call_long_request(void) { syscall(SYS_ioctl, fds.vcpu, KVM_RUN | 1ul << 32, 0); }
 
@@ -158,6 +164,7 @@ static const struct refusal {
 	CASE(prctl), CASE(sendmsg), CASE(pidfd_getfd), CASE(mmap_exec), CASE(mprotect_exec),
 	CASE(read_other), CASE(write_other), CASE(create_vcpu), CASE(add_memory),
 	CASE(set_msrs), CASE(type_keys), CASE(run_other), CASE(long_request),
+	CASE(accept), CASE(recv), CASE(send), CASE(peer), CASE(dup3),
 };
 
 /* The loader makes threads, enters filters and sets registers; which vCPU's is not said. */
@@ -226,7 +233,7 @@ static void common_work(void)
 	free(bigger);
 	need(!clock_gettime(CLOCK_REALTIME, &now));
 	need(!timerfd_settime(fds.timer, 0, &when, NULL));
-	need(!eventfd_write(fds.stop, 1) && !eventfd_write(fds.room, 1));
+	need(!eventfd_write(fds.stop, 1) && !eventfd_write(fds.wake, 1));
 	need(write(STDERR_FILENO, "x", 1) == 1);
 	need(!write(STDOUT_FILENO, "", 0));
 	/* Not a VM: the filter lets it pass, and the kernel does not know it. */
@@ -236,14 +243,16 @@ static void common_work(void)
 
 static void work_io(void)
 {
-	struct pollfd pfd = { .fd = fds.room, .events = POLLIN };
+	struct pollfd pfd = { .fd = fds.wake, .events = POLLIN };
 	eventfd_t value;
 
 	common_work();
 	need(poll(&pfd, 1, 1000) == 1);
-	need(!eventfd_read(fds.room, &value) && !eventfd_read(fds.signals, &value));
+	need(!eventfd_read(fds.wake, &value) && !eventfd_read(fds.signals, &value));
 	need(ioctl(STDIN_FILENO, 0x5401 /* TCGETS */, NULL) == -1);
-	need(!close(fds.room));
+	need(ioctl(fds.vm, KVM_GET_CLOCK, NULL) == -1 && errno == ENOTTY);
+	need(ioctl(fds.vm, KVM_SET_CLOCK, NULL) == -1 && errno == ENOTTY);
+	need(!close(fds.wake));
 }
 
 static void work_vcpu(void)
@@ -251,6 +260,7 @@ static void work_vcpu(void)
 	common_work();
 	need(ioctl(fds.vcpu, KVM_RUN, 0) == -1 && errno == ENOTTY);
 	need(ioctl(fds.vcpu, KVM_GET_REGS, NULL) == -1 && errno == ENOTTY);
+	need(ioctl(fds.vcpu, KVM_KVMCLOCK_CTRL, 0) == -1 && errno == ENOTTY);
 }
 
 static void *enter_and_work(void *unused)
@@ -281,6 +291,70 @@ static void test_allowed(void)
 	ok(status == PASSED, "the vCPU thread's work: status %d %s", status, message);
 	status = in_sandbox(KHV_SANDBOX_LOADER, work_loader);
 	ok(status == PASSED, "both from the loader: status %d %s", status, message);
+}
+
+/* ---- a machine with a name ---- */
+
+static void work_clients(void)
+{
+	int fd = accept4(fds.control, NULL, NULL, SOCK_CLOEXEC);
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	char byte;
+
+	need(fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len));
+	need(recv(fd, &byte, 1, MSG_DONTWAIT) == 1 && send(fd, &byte, 1, MSG_NOSIGNAL) == 1);
+	need(!close(fd));
+	need(dup3(fds.log, STDERR_FILENO, 0) == STDERR_FILENO && write(fds.ready, "", 1) == 1);
+	work_io();
+}
+
+static void call_accept_other(void) { accept4(STDIN_FILENO, NULL, NULL, 0); }
+static void call_sendto(void)
+{
+	struct sockaddr to = { .sa_family = AF_UNIX };
+
+	sendto(fds.control, "", 1, 0, &to, sizeof(to));
+}
+
+static void call_setsockopt(void) { setsockopt(fds.control, SOL_SOCKET, SO_MARK, NULL, 0); }
+static void call_getsockopt(void) { getsockopt(fds.control, SOL_SOCKET, SO_ERROR, NULL, NULL); }
+static void call_connect(void) { connect(fds.control, NULL, 0); }
+static void call_recvmsg(void) { recvmsg(fds.control, NULL, 0); }
+static void call_read_client(void) { call_read_other(); }
+
+static void test_clients(void)
+{
+	static const struct refusal also[] = {
+		CASE(accept_other), CASE(sendto), CASE(setsockopt), CASE(getsockopt), CASE(connect),
+		CASE(recvmsg), CASE(read_client),
+	};
+	static const struct refusal vcpu[] = {
+		CASE(accept), CASE(recv), CASE(send), CASE(peer), CASE(dup3),
+	};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };	/* an address of the kernel's */
+	socklen_t len = sizeof(addr);
+	int status, log[2], client = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	fds.control = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (pipe(log) || bind(fds.control, (struct sockaddr *)&addr, sizeof(addr.sun_family)) ||
+	    listen(fds.control, 1) || getsockname(fds.control, (struct sockaddr *)&addr, &len) ||
+	    connect(client, (struct sockaddr *)&addr, len) || send(client, "x", 1, 0) != 1) {
+		ok(false, "a socket: %s", strerror(errno));
+		return;
+	}
+	fds.log = log[1];
+	fds.ready = log[1];
+	status = in_sandbox(KHV_SANDBOX_IO, work_clients);
+	ok(status == PASSED, "the I/O thread's work with clients: status %d %s", status, message);
+	for (size_t i = 0; i < ARRAY_SIZE(also); i++) {
+		status = in_sandbox(KHV_SANDBOX_IO, also[i].call);
+		ok(status == KHV_VM_FAILURE, "and no more: %s", also[i].name);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(vcpu); i++) {
+		status = in_sandbox(KHV_SANDBOX_VCPU, vcpu[i].call);
+		ok(status == KHV_VM_FAILURE, "a vCPU has no clients: %s", vcpu[i].name);
+	}
 }
 
 /* ---- privileges ---- */
@@ -319,7 +393,7 @@ static int dropped(const struct khv_user *user, uid_t uid, gid_t gid)
 		if (has_capabilities() || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 			_exit(5);
 		if (getrlimit(RLIMIT_CORE, &limit) || limit.rlim_max ||
-		    getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_max > 64)
+		    getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_max > 96)
 			_exit(6);
 		_exit(PASSED);
 	}
@@ -360,5 +434,6 @@ int main(void)
 		test_refused((enum khv_sandbox_thread)thread);
 	test_message();
 	test_allowed();
+	test_clients();
 	return tap_done();
 }
