@@ -109,6 +109,13 @@
 #define khv_task_is_runnable(task)	task_is_runnable(task)
 #endif
 
+/* Among which tasks the fair class compares this one; the same for all without groups. */
+#ifdef CONFIG_CGROUP_SCHED
+#define khv_task_group(task)	((const void *)READ_ONCE((task)->sched_task_group))
+#else
+#define khv_task_group(task)	((const void *)NULL)
+#endif
+
 /* Since 6.8 eventfds are signalled once and no more. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define khv_eventfd_signal(ctx)	eventfd_signal(ctx, 1)

@@ -18,7 +18,7 @@
 
 #include <asm/tsc.h>
 
-#include "sched/sched.h"
+#include "sched/internal.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -120,8 +120,7 @@ static u64 guest_ns(const struct khv_vcpu_sched *s)
 	return mul_u64_u64_div_u64(cycles, 1000000, tsc_khz);
 }
 
-/* @ns of @s until now; returns since when. */
-static u64 snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES])
+u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES])
 {
 	unsigned int seq, i;
 	u64 wall, more;
@@ -141,7 +140,7 @@ void khv_sched_times(struct khv_vcpu *vcpu, struct khv_sched_times *times)
 {
 	u64 ns[KHV_SCHED_STATES], wall, guest;
 
-	wall = snapshot(&vcpu->sched, ns);
+	wall = khv_sched_snapshot(&vcpu->sched, ns);
 	/* Two clocks, and not read at the same time: never more than it ran. */
 	guest = min(guest_ns(&vcpu->sched), ns[KHV_SCHED_RUNNING]);
 	times->guest += guest;
@@ -170,5 +169,6 @@ void khv_sched_init(void)
 
 void khv_sched_exit(void)
 {
+	khv_weight_exit();
 	preempt_notifier_dec();
 }

@@ -17,4 +17,14 @@
 extern struct mutex khv_sched_lock;
 extern struct list_head khv_sched_vms;
 
+/* @ns[] of a vCPU's states until now; returns how long since its creation. */
+u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES]);
+
+/* weight.c: there is a VM more or one less, or a weight was set. khv_sched_lock is held. */
+void khv_weight_changed(void);
+/* A VM goes: its threads get back what nice levels they had. khv_sched_lock is held. */
+void khv_weight_forget(struct khv_vm *vm);
+/* The module goes. */
+void khv_weight_exit(void);
+
 #endif

@@ -29,7 +29,7 @@ static unsigned int cap_limit;
 module_param(cap_limit, uint, 0644);
 MODULE_PARM_DESC(cap_limit, "highest cap that a VM gets without CAP_SYS_NICE, and gets when it is created, in percent of one CPU (default: 0, none)");
 
-#define SETTABLE	0
+#define SETTABLE	KHV_SCHED_WEIGHT
 
 DEFINE_MUTEX(khv_sched_lock);
 LIST_HEAD(khv_sched_vms);
@@ -56,12 +56,14 @@ void khv_sched_vm_init(struct khv_vm *vm)
 		s->params.cap = min_t(u32, READ_ONCE(cap_limit), KHV_SCHED_CAP_MAX);
 	mutex_lock(&khv_sched_lock);
 	list_add_tail(&s->node, &khv_sched_vms);
+	khv_weight_changed();
 	mutex_unlock(&khv_sched_lock);
 }
 
 void khv_sched_vm_uninit(struct khv_vm *vm)
 {
 	mutex_lock(&khv_sched_lock);
+	khv_weight_forget(vm);
 	list_del(&vm->sched.node);
 	mutex_unlock(&khv_sched_lock);
 	put_pid(vm->sched.owner);
@@ -108,6 +110,15 @@ static bool permitted(const struct khv_sched *p, u32 set)
 	return true;
 }
 
+static void apply(struct khv_vm *vm, const struct khv_sched *new, u32 set)
+{
+	vm->sched.params = *new;
+	if (set & KHV_SCHED_WEIGHT) {
+		vm->sched.weighed = true;
+		khv_weight_changed();
+	}
+}
+
 int khv_sched_set(struct khv_vm *vm, const struct khv_sched *params)
 {
 	struct khv_sched new;
@@ -125,7 +136,7 @@ int khv_sched_set(struct khv_vm *vm, const struct khv_sched *params)
 	else if (!permitted(&new, params->set) && !capable(CAP_SYS_NICE))
 		err = -EPERM;
 	else
-		vm->sched.params = new;
+		apply(vm, &new, params->set);
 	mutex_unlock(&khv_sched_lock);
 	return err;
 }
@@ -144,7 +155,7 @@ int khv_sched_stats(struct khv_vm *vm, struct khv_sched_stats *stats)
 
 	if (stats->flags || memchr_inv(stats->reserved, 0, sizeof(stats->reserved)))
 		return -EINVAL;
-	stats->due = 0;
+	stats->due = stats->vcpu == KHV_SCHED_ALL_VCPUS ? READ_ONCE(vm->sched.due) : 0;
 	memset(&stats->times, 0, sizeof(stats->times));
 	if (stats->vcpu == KHV_SCHED_ALL_VCPUS) {
 		khv_sched_vm_times(vm, &stats->times);
@@ -167,6 +178,7 @@ static void describe(struct khv_vm *vm, struct khv_sched_vm *v)
 		.uid = from_kuid_munged(current_user_ns(), vm->sched.uid),
 		.vcpus = READ_ONCE(vm->nr_vcpus),
 		.sched = vm->sched.params,
+		.due = vm->sched.due,
 	};
 	khv_sched_vm_times(vm, &v->times);
 }

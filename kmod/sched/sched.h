@@ -17,10 +17,13 @@
 #include <asm/msr.h>
 
 #include "khv.h"
+#include "sched/law.h"
 
 struct khv_vm;
 struct khv_vcpu;
+struct cpumask;
 struct pid;
+struct task_struct;
 
 /* What a vCPU is doing at any time. */
 enum khv_sched_state {
@@ -43,8 +46,12 @@ enum khv_sched_state {
  * @created: the first @since
  * @run_delay: what the thread had waited in all when it lost its CPU
  * @notifier: in the list of the thread inside KVM_RUN
+ * @task: the thread whose nice level is weight.c's, with a reference, or NULL
+ * @own_nice: what its owner made it
+ * @set_nice: what weight.c made it
+ * @error: of the levels so far, for khv_law_nice()
  *
- * All is written by the thread inside KVM_RUN, in the scheduler too.
+ * @task and what follows is under khv_sched_lock. All else is written by the thread inside KVM_RUN, in the scheduler too.
  */
 struct khv_vcpu_sched {
 	seqcount_t seq;
@@ -55,6 +62,10 @@ struct khv_vcpu_sched {
 	u64 created;
 	u64 run_delay;
 	struct preempt_notifier notifier;
+
+	struct task_struct *task;
+	int own_nice, set_nice;
+	s64 error;
 };
 
 /**
@@ -63,7 +74,16 @@ struct khv_vcpu_sched {
  * @id: its number
  * @owner: the process that created it
  * @uid: that one's effective user
- * @params: under khv_sched_lock
+ * @params: what clients have set
+ * @weighed: its weight was set, so that it counts though it be the only VM
+ * @law: of its weight
+ * @ran, @waited: ns until the last period
+ * @due: ns that fair sharing would have given it
+ * @group: which of the host's groups of tasks its vCPUs are in, and on which CPUs they may be:
+ *	@cpus is of the task, and not looked at without its reference
+ * @done: in this period
+ *
+ * All under khv_sched_lock.
  */
 struct khv_vm_sched {
 	struct list_head node;
@@ -71,6 +91,12 @@ struct khv_vm_sched {
 	struct pid *owner;
 	kuid_t uid;
 	struct khv_sched params;
+	bool weighed;
+	struct khv_law_vm law;
+	u64 ran, waited, due;
+	const void *group;
+	const struct cpumask *cpus;
+	bool done;
 };
 
 void khv_sched_init(void);

@@ -6,10 +6,14 @@
  * machine that does nothing else.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,6 +81,113 @@ static void test_defaults(void)
 	EXPECT_EQ(p.length, 0);
 	for (size_t i = 0; i < KSFT_ARRAY_SIZE(p.reserved); i++)
 		EXPECT_EQ(p.reserved[i], 0);
+}
+
+static int set(struct vm *vm, struct khv_sched p)
+{
+	return try_ioctl(vm->fd, KHV_SET_SCHED, &p);
+}
+
+static void test_set(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 1, .cap = 77, .priority = 5 };
+	struct vm *vm;
+
+	need_khv();
+	vm = vm_create(0, 0);
+	EXPECT_EQ(set(vm, p), 0);
+	EXPECT_EQ(get(vm).weight, 1);
+	/* Not named, not changed. */
+	EXPECT_EQ(get(vm).cap, 0);
+	EXPECT_EQ(get(vm).priority, 0);
+	p.weight = KHV_SCHED_WEIGHT_MAX;
+	EXPECT_EQ(set(vm, p), 0);
+	EXPECT_EQ(get(vm).weight, KHV_SCHED_WEIGHT_MAX);
+	p.set = 0;
+	p.weight = 3;
+	EXPECT_EQ(set(vm, p), 0);
+	EXPECT_EQ(get(vm).weight, KHV_SCHED_WEIGHT_MAX);
+}
+
+static void test_set_refused(void)
+{
+	static const uint32_t weights[] = { 0, KHV_SCHED_WEIGHT_MAX + 1, 0x80000000, 0xffffffff };
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT };
+	struct vm *vm;
+	uint32_t bit;
+
+	need_khv();
+	vm = vm_create(0, 0);
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(weights); i++) {
+		p.weight = weights[i];
+		EXPECT_EQ(set(vm, p), -EINVAL);
+	}
+	p.weight = 200;
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(p.reserved); i++) {
+		p.reserved[i] = 1;
+		EXPECT_EQ(set(vm, p), -EINVAL);
+		p.reserved[i] = 0;
+	}
+	for (bit = 1; bit; bit <<= 1) {
+		if (get(vm).set & bit)
+			continue;
+		p.set = KHV_SCHED_WEIGHT | bit;
+		EXPECT_EQ(set(vm, p), -EINVAL);
+	}
+	EXPECT_EQ(get(vm).weight, 100);
+}
+
+static void write_parameter(const char *name, unsigned int value)
+{
+	char path[80], text[16];
+	int fd, n;
+
+	snprintf(path, sizeof(path), "/sys/module/khv/parameters/%s", name);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		ksft_skip("no %s", path);
+	n = snprintf(text, sizeof(text), "%u", value);
+	ASSERT_EQ(write(fd, text, n), n);
+	close(fd);
+}
+
+static int weights_of_nobody(int dev)
+{
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 150 };
+	struct vm vm = { .dev = dev };
+
+	if (setresuid(65534, 65534, 65534))
+		return 100;
+	vm.fd = try_ioctl_value(dev, KVM_CREATE_VM, 0);
+	if (vm.fd < 0)
+		return 101;
+	if (set(&vm, p))
+		return 1;
+	p.weight = 151;
+	if (set(&vm, p) != -EPERM)
+		return 2;
+	return get(&vm).weight == 150 ? 0 : 3;
+}
+
+/* What root has limited, only root raises. */
+static void test_weight_limit(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 10000 };
+	int dev, status;
+	pid_t pid;
+
+	need_khv();
+	if (geteuid())
+		ksft_skip("needs root");
+	dev = dev_open();
+	write_parameter("weight_limit", 150);
+	pid = fork();
+	if (!pid)
+		_exit(weights_of_nobody(dev));
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status), "%#x", status);
+	EXPECT_EQ(set(vm_create(0, 0), p), 0);
+	write_parameter("weight_limit", KHV_SCHED_WEIGHT_MAX);
 }
 
 static void test_stats_refused(void)
@@ -300,8 +411,79 @@ static void test_statistics(void)
 	EXPECT(vcpu_statistic(vcpu, "wall_ns") > t.wall);
 }
 
+struct runner {
+	struct vcpu *vcpu;
+	pid_t tid;
+	bool stop, stopped;
+};
+
+static void *run_until_stopped(void *arg)
+{
+	struct runner *r = arg;
+
+	r->tid = gettid();
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+		try_run(r->vcpu);
+	r->stopped = true;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static bool nice_becomes(pid_t tid, int nice)
+{
+	for (int i = 0; i < 200; i++) {
+		if (getpriority(PRIO_PROCESS, tid) == nice)
+			return true;
+		usleep(10000);
+	}
+	ksft_note("nice level %d, not %d", getpriority(PRIO_PROCESS, tid), nice);
+	return false;
+}
+
+static void ignore(int signal)
+{
+}
+
+/* A thread's nice level is taken over while it runs a vCPU, and given back. */
+static void test_nice(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 125 };
+	struct runner r = { 0 };
+	pthread_t thread;
+	struct vm *vm;
+
+	need_khv();
+	signal(SIGUSR1, ignore);
+	vm = vm_create(VM_RAM_SIZE, 0);
+	r.vcpu = vcpu_create(vm, 0);
+	guest_start(r.vcpu, guest_spin);
+	ASSERT_EQ(set(vm, p), 0);
+	ASSERT(!pthread_create(&thread, NULL, run_until_stopped, &r));
+	while (!__atomic_load_n(&r.tid, __ATOMIC_RELAXED))
+		usleep(1000);
+	/* 1.25 times as much is one level. */
+	EXPECT(nice_becomes(r.tid, -1));
+	p.weight = 80;
+	ASSERT_EQ(set(vm, p), 0);
+	EXPECT(nice_becomes(r.tid, 1));
+	/* The owner's own level counts as well: 80 / 100 of that of nice 5. */
+	ASSERT(!setpriority(PRIO_PROCESS, r.tid, 5));
+	EXPECT(nice_becomes(r.tid, 6));
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&r.stopped, __ATOMIC_RELAXED)) {
+		pthread_kill(thread, SIGUSR1);
+		usleep(10000);
+	}
+	EXPECT(nice_becomes(r.tid, 5));
+}
+
 static const struct ksft_test tests[] = {
 	{ "defaults", test_defaults },
+	{ "set", test_set },
+	{ "set_refused", test_set_refused },
+	{ "weight_limit", test_weight_limit },
+	{ "nice", test_nice },
 	{ "stats_refused", test_stats_refused },
 	{ "list", test_list },
 	{ "list_of_others", test_list_of_others },

@@ -80,7 +80,7 @@ programs_build()
 	local part
 
 	PROGRAMS=()
-	for part in tools tests/bench tests/fuzz tests/host tests/selftests tests/guests; do
+	for part in tools tests/bench tests/fuzz tests/host tests/sched tests/selftests tests/guests; do
 		[ ! -e "$TOP/$part/Makefile" ] || program_build "$part"
 	done
 }
@@ -91,7 +91,7 @@ program_build()
 
 	case $part in
 	tools)	sources="tools uapi" kind=bin ;;
-	*bench|*fuzz|*host)
+	*bench|*fuzz|*host|*sched)
 		sources="$part tests/lib uapi" kind=bin ;;
 	*)	sources="$part tests/lib uapi" ;;
 	esac

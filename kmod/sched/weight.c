@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Weights of VMs, as nice levels of their threads.
+ *
+ * Each period this measures what VMs had of the CPUs, asks law.c what weight that makes for
+ * each vCPU, and sets nice levels that are it on average. VMs are compared only with those
+ * that the host's scheduler compares them with: of the same group of tasks, on the same CPUs.
+ *
+ * A thread's nice level is its owner's. It is taken over while the thread runs a vCPU, and
+ * given back when it has not for a while. What the owner sets meanwhile scales the weight,
+ * as it would the thread's.
+ */
+#include <linux/cpumask.h>
+#include <linux/jiffies.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/task.h>
+#include <linux/workqueue.h>
+
+#include "sched/internal.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+#define PERIOD		msecs_to_jiffies(KHV_LAW_PERIOD_NS / 1000000)
+/* When nobody has waited for a CPU. */
+#define LONG_PERIOD	msecs_to_jiffies(50)
+/* A thread that is out of KVM_RUN so long is its owner's again. */
+#define GIVE_BACK_NS	100000000
+
+/* VMs that are compared at a time; what is beyond is another group. */
+#define GROUP_MOST	256
+
+static void control(struct work_struct *work);
+static DECLARE_DELAYED_WORK(work, control);
+static u64 last_control;	/* under khv_sched_lock */
+
+void khv_weight_changed(void)
+{
+	lockdep_assert_held(&khv_sched_lock);
+	if (last_control)
+		return;
+	last_control = local_clock();
+	queue_delayed_work(system_highpri_wq, &work, PERIOD);
+}
+
+/* Do weights mean anything? Not for a VM alone of which nobody has said what it should get. */
+static bool wanted(void)
+{
+	struct khv_vm *vm;
+
+	if (list_empty(&khv_sched_vms))
+		return false;
+	vm = list_first_entry(&khv_sched_vms, struct khv_vm, sched.node);
+	return !list_is_singular(&khv_sched_vms) || vm->sched.weighed;
+}
+
+static void give_back(struct khv_vcpu_sched *s)
+{
+	if (!s->task)
+		return;
+	/* Unless the owner has set another since. */
+	if (task_nice(s->task) == s->set_nice)
+		set_user_nice(s->task, s->own_nice);
+	put_task_struct(s->task);
+	s->task = NULL;
+}
+
+/* A thread that runs vCPUs by turns belongs to one at a time. */
+static void give_up(const struct task_struct *task)
+{
+	struct khv_vcpu *vcpu;
+	struct khv_vm *vm;
+	unsigned int i;
+
+	list_for_each_entry(vm, &khv_sched_vms, sched.node)
+		khv_for_each_vcpu(i, vcpu, vm)
+			if (vcpu->sched.task == task)
+				give_back(&vcpu->sched);
+}
+
+static bool is_fair(const struct task_struct *task)
+{
+	return task->policy == SCHED_NORMAL || task->policy == SCHED_BATCH;
+}
+
+/* Who runs it, with a reference, or NULL. */
+static struct task_struct *runner(struct khv_vcpu *vcpu)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = rcu_dereference(vcpu->task);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	return task;
+}
+
+/* Bring @vcpu->sched.task up to date. */
+static void take_over(struct khv_vcpu *vcpu)
+{
+	struct khv_vcpu_sched *s = &vcpu->sched;
+	struct task_struct *task = runner(vcpu);
+
+	if (!task) {
+		if (s->task && local_clock() - READ_ONCE(s->since) > GIVE_BACK_NS)
+			give_back(s);
+		return;
+	}
+	if (task == s->task) {
+		put_task_struct(task);
+		if (!is_fair(task))
+			give_back(s);
+		else if (task_nice(task) != s->set_nice)
+			s->own_nice = s->set_nice = task_nice(task);
+		return;
+	}
+	give_back(s);
+	if (!is_fair(task)) {
+		put_task_struct(task);
+		return;
+	}
+	give_up(task);
+	s->task = task;
+	s->own_nice = s->set_nice = task_nice(task);
+	s->error = 0;
+}
+
+static void measure(struct khv_vm *vm)
+{
+	struct khv_vm_sched *v = &vm->sched;
+	u64 ran = 0, waited = 0, ns[KHV_SCHED_STATES];
+	struct khv_vcpu *vcpu;
+	unsigned int i;
+
+	v->group = NULL;
+	v->cpus = NULL;
+	khv_for_each_vcpu(i, vcpu, vm) {
+		take_over(vcpu);
+		khv_sched_snapshot(&vcpu->sched, ns);
+		ran += ns[KHV_SCHED_RUNNING];
+		waited += ns[KHV_SCHED_WAITING];
+		if (!vcpu->sched.task || v->cpus)
+			continue;
+		v->group = khv_task_group(vcpu->sched.task);
+		v->cpus = &vcpu->sched.task->cpus_mask;
+	}
+	v->law.weight = v->params.weight;
+	v->law.vcpus = vm->nr_vcpus;
+	v->law.ran = ran - v->ran;
+	v->law.wanted = v->law.ran + waited - v->waited;
+	v->ran = ran;
+	v->waited = waited;
+	v->done = !v->law.wanted || !v->cpus;
+}
+
+/* What @vm should have of the time of the host's own tasks' kind, vCPU by vCPU. */
+static void act(struct khv_vm *vm)
+{
+	struct khv_vcpu *vcpu;
+	unsigned int i;
+	u64 weight;
+	int nice;
+
+	khv_for_each_vcpu(i, vcpu, vm) {
+		struct khv_vcpu_sched *s = &vcpu->sched;
+
+		if (!s->task)
+			continue;
+		weight = (u64)vm->sched.law.each * khv_law_weight(s->own_nice) / KHV_LAW_NICE_0;
+		nice = khv_law_nice(min_t(u64, weight, U32_MAX), &s->error);
+		if (nice == s->set_nice)
+			continue;
+		set_user_nice(s->task, nice);
+		s->set_nice = nice;
+	}
+}
+
+/* All that compete with @first, it included. */
+static void control_group(struct khv_vm *first, u64 period)
+{
+	static struct khv_law_vm *laws[GROUP_MOST];	/* under khv_sched_lock */
+	struct khv_vm *vm = first;
+	unsigned int i, nr = 0;
+
+	list_for_each_entry_from(vm, &khv_sched_vms, sched.node) {
+		if (vm->sched.done || nr == GROUP_MOST || vm->sched.group != first->sched.group ||
+		    !cpumask_equal(vm->sched.cpus, first->sched.cpus))
+			continue;
+		vm->sched.done = true;
+		laws[nr++] = &vm->sched.law;
+	}
+	khv_law_step(laws, nr, period);
+	for (i = 0; i < nr; i++) {
+		vm = container_of(laws[i], struct khv_vm, sched.law);
+		WRITE_ONCE(vm->sched.due, vm->sched.due + vm->sched.law.fair);
+		act(vm);
+	}
+}
+
+/* True if anybody has waited. */
+static bool control_all(u64 period)
+{
+	struct khv_vm *vm;
+	bool waited = false;
+
+	list_for_each_entry(vm, &khv_sched_vms, sched.node) {
+		measure(vm);
+		waited |= vm->sched.law.wanted > vm->sched.law.ran;
+	}
+	list_for_each_entry(vm, &khv_sched_vms, sched.node)
+		if (!vm->sched.done)
+			control_group(vm, period);
+	return waited;
+}
+
+static void control(struct work_struct *unused)
+{
+	u64 now = local_clock();
+	struct khv_vm *vm;
+	bool waited;
+
+	mutex_lock(&khv_sched_lock);
+	if (wanted()) {
+		waited = control_all(max_t(s64, now - last_control, 1));
+		last_control = now;
+		queue_delayed_work(system_highpri_wq, &work, waited ? PERIOD : LONG_PERIOD);
+	} else {
+		list_for_each_entry(vm, &khv_sched_vms, sched.node)
+			khv_weight_forget(vm);
+		last_control = 0;
+	}
+	mutex_unlock(&khv_sched_lock);
+}
+
+void khv_weight_forget(struct khv_vm *vm)
+{
+	struct khv_vcpu *vcpu;
+	unsigned int i;
+
+	lockdep_assert_held(&khv_sched_lock);
+	khv_for_each_vcpu(i, vcpu, vm)
+		give_back(&vcpu->sched);
+}
+
+void khv_weight_exit(void)
+{
+	cancel_delayed_work_sync(&work);
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What VMs get of the CPUs, against weighted max-min fair shares:
+ *
+ *	bench-sched [-c CPUS] [-s SECONDS] [-n WINDOWS] [-t PERCENT] PARTY...
+ *	bench-sched [-t PERCENT] all
+ *
+ * PARTY is WEIGHTxVCPUS or WEIGHTxVCPUS@CAP, a VM whose vCPUs spin, or "task", a thread of
+ * the host that does. They run on CPUS (default: all) for a warm-up and WINDOWS (4) windows of
+ * SECONDS (2), each of which is a line: share/due in CPUs. A VM's time is khv's own count.
+ * The last line is the worst distance: of weights as a part of all CPU time, of caps as a
+ * part of the cap. Exits with 1 if that is more than PERCENT (2; caps 1).
+ *
+ * "all" runs what docs/scheduler.md promises.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "guest_cpu.h"
+#include "khv.h"
+#include "ksft.h"
+
+#define MOST	8
+
+struct party {
+	unsigned int weight, vcpus, cap;	/* vcpus 0: a host task */
+	struct vm *vm;
+	pthread_t thread;
+	uint64_t before;
+	unsigned int due;			/* in parts per million of a CPU */
+};
+
+static struct party parties[MOST];
+static unsigned int nr_parties, nr_cpus;
+static unsigned int seconds = 2, windows = 4, percent;
+
+static void guest_spin(void)
+{
+	for (;;)
+		cpu_pause();
+}
+
+static void *run_vcpu(void *arg)
+{
+	for (;;)
+		try_run(arg);
+	return NULL;
+}
+
+static void *run_task(void *unused)
+{
+	for (;;)
+		asm volatile("" : : : "memory");
+	return NULL;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	ASSERT(!clock_gettime(clock, &t));
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* CPU time that it has had. */
+static uint64_t had(const struct party *p)
+{
+	struct khv_sched_stats stats = { .vcpu = KHV_SCHED_ALL_VCPUS };
+	clockid_t clock;
+
+	if (!p->vcpus) {
+		ASSERT(!pthread_getcpuclockid(p->thread, &clock));
+		return clock_ns(clock);
+	}
+	ASSERT_EQ(try_ioctl(p->vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
+	return stats.times.guest + stats.times.hypervisor;
+}
+
+static void start(struct party *p)
+{
+	struct khv_sched sched = { .set = KHV_SCHED_WEIGHT, .weight = p->weight, .cap = p->cap };
+	struct vcpu *vcpu;
+
+	if (!p->vcpus) {
+		ASSERT(!pthread_create(&p->thread, NULL, run_task, NULL));
+		return;
+	}
+	if (p->cap)
+		sched.set |= KHV_SCHED_CAP;
+	p->vm = vm_create(VM_RAM_SIZE, 0);
+	ASSERT_EQ(try_ioctl(p->vm->fd, KHV_SET_SCHED, &sched), 0);
+	for (unsigned int i = 0; i < p->vcpus; i++) {
+		vcpu = vcpu_create(p->vm, i);
+		guest_start(vcpu, guest_spin);
+		ASSERT(!pthread_create(&p->thread, NULL, run_vcpu, vcpu));
+	}
+}
+
+/* What it can use, in parts per million of a CPU. */
+static unsigned int most(const struct party *p)
+{
+	unsigned int m = (p->vcpus ?: 1) * 1000000;
+
+	return p->cap && p->cap * 10000 < m ? p->cap * 10000 : m;
+}
+
+static void share_out(void)
+{
+	uint64_t left = nr_cpus * 1000000ULL, weights, given;
+	bool again = true;
+	unsigned int i;
+
+	while (again) {
+		again = false;
+		weights = given = 0;
+		for (i = 0; i < nr_parties; i++)
+			weights += parties[i].due ? 0 : parties[i].weight;
+		for (i = 0; i < nr_parties; i++) {
+			if (parties[i].due || most(&parties[i]) * weights > left * parties[i].weight)
+				continue;
+			parties[i].due = most(&parties[i]);
+			given += parties[i].due;
+			again = true;
+		}
+		left -= given;
+	}
+	for (i = 0; i < nr_parties; i++)
+		if (!parties[i].due)
+			parties[i].due = left * parties[i].weight / weights;
+}
+
+/* CPU time that nobody had, in jiffies, of all processors. */
+static uint64_t idle(void)
+{
+	unsigned long long user, nice, system, idle_time, iowait;
+	FILE *f = fopen("/proc/stat", "r");
+	int found;
+
+	ASSERT(f);
+	found = fscanf(f, "cpu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle_time,
+		       &iowait);
+	ASSERT_EQ(found, 5);
+	fclose(f);
+	return idle_time + iowait;
+}
+
+/* One window; how far the worst was off, in parts per million. */
+static unsigned int window(void)
+{
+	uint64_t t0 = clock_ns(CLOCK_MONOTONIC), idle0 = idle(), ns;
+	unsigned int i, worst = 0, share, off;
+
+	for (i = 0; i < nr_parties; i++)
+		parties[i].before = had(&parties[i]);
+	sleep(seconds);
+	ns = clock_ns(CLOCK_MONOTONIC) - t0;
+	for (i = 0; i < nr_parties; i++) {
+		struct party *p = &parties[i];
+
+		share = (had(p) - p->before) * 1000000 / ns;
+		off = share > p->due ? share - p->due : p->due - share;
+		if (p->cap && p->due == p->cap * 10000)
+			off = off * 100ULL / p->cap;
+		else
+			off /= nr_cpus;
+		if (off > worst)
+			worst = off;
+		printf(" %u.%03u/%u.%03u", share / 1000000, share / 1000 % 1000, p->due / 1000000,
+		       p->due / 1000 % 1000);
+	}
+	printf("  off %u.%02u %%, idle %lu ms\n", worst / 10000, worst / 100 % 100,
+	       (long)(idle() - idle0) * 1000 / sysconf(_SC_CLK_TCK));
+	fflush(stdout);
+	return worst;
+}
+
+static void add(const char *text)
+{
+	struct party *p = &parties[nr_parties++];
+	int found;
+
+	ASSERT(nr_parties <= MOST);
+	*p = (struct party) { .weight = 100 };
+	if (!strcmp(text, "task"))
+		return;
+	found = sscanf(text, "%ux%u@%u", &p->weight, &p->vcpus, &p->cap);
+	ASSERT(found >= 2 && p->weight && p->vcpus && p->vcpus <= GUEST_CPUS, "%s", text);
+}
+
+static void limit_cpus(unsigned int cpus)
+{
+	cpu_set_t set;
+
+	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (!cpus || cpus >= nr_cpus)
+		return;
+	nr_cpus = cpus;
+	CPU_ZERO(&set);
+	while (cpus--)
+		CPU_SET(cpus, &set);
+	ASSERT(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+static int measure(unsigned int cpus, unsigned int count, char *const *texts)
+{
+	unsigned int i, off, worst = 0, limit = percent ?: 2;
+
+	limit_cpus(cpus);
+	printf("%u CPU%s:", nr_cpus, nr_cpus > 1 ? "s" : "");
+	for (i = 0; i < count; i++) {
+		add(texts[i]);
+		printf(" %s", texts[i]);
+		if (parties[i].cap && !percent)
+			limit = 1;
+	}
+	printf("\n");
+	share_out();
+	for (i = 0; i < nr_parties; i++)
+		start(&parties[i]);
+	sleep(seconds);
+	for (i = 0; i < windows; i++) {
+		off = window();
+		if (off > worst)
+			worst = off;
+	}
+	printf("%s: off %u.%02u %%\n", worst > limit * 10000 ? "FAILED" : "ok", worst / 10000,
+	       worst / 100 % 100);
+	return worst > limit * 10000;
+}
+
+static char *const promises[][6] = {
+	{ "1", "100x1", "200x1", "400x1" },
+	{ "2", "100x1", "200x1", "400x1" },
+	{ "2", "100x2", "200x2", "400x2" },
+	{ "2", "100x4", "200x4", "400x4" },
+	{ "1", "100x1", "200x1", "400x1", "task" },
+	{ "2", "100x1", "200x1", "400x1", "task" },
+	{ "2", "100x2", "200x2", "400x2", "task" },
+	{ "1", "100x1", "100x4" },
+	{ "2", "100x1@25" },
+	{ "2", "100x1@50", "100x2" },
+	{ "2", "100x2@150" },
+	{ "2", "100x4@150", "50x2" },
+};
+
+/* Each in a process of its own, so that it begins with nothing. */
+static int measure_all(void)
+{
+	int status, failed = 0;
+	unsigned int n;
+	pid_t pid;
+
+	for (unsigned int i = 0; i < KSFT_ARRAY_SIZE(promises); i++) {
+		for (n = 0; n < 5 && promises[i][n + 1]; n++)
+			;
+		fflush(stdout);
+		pid = fork();
+		if (!pid)
+			exit(measure(atoi(promises[i][0]), n, promises[i] + 1));
+		failed += waitpid(pid, &status, 0) != pid || status;
+	}
+	printf("%d of %zu failed\n", failed, KSFT_ARRAY_SIZE(promises));
+	return !!failed;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int cpus = 0;
+	int option;
+
+	while ((option = getopt(argc, argv, "c:s:n:t:")) != -1) {
+		switch (option) {
+		case 'c': cpus = atoi(optarg); break;
+		case 's': seconds = atoi(optarg); break;
+		case 'n': windows = atoi(optarg); break;
+		case 't': percent = atoi(optarg); break;
+		default: return 2;
+		}
+	}
+	if (optind == argc)
+		return 2;
+	if (!strcmp(argv[optind], "all"))
+		return measure_all();
+	return measure(cpus, argc - optind, argv + optind);
+}
