@@ -28,6 +28,7 @@ extern const struct ksft_suite tasks_suite;
 extern const struct ksft_suite time_suite;
 extern const struct ksft_suite timers_suite;
 extern const struct ksft_suite x2apic_suite;
+extern const struct ksft_suite priority_suite;
 extern const struct ksft_suite xstate_suite;
 
 /* In a guest: runs @function in user mode; it ends with INT 0x80. Of paging.c. */

@@ -1,46 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Interrupts as instructions see them: HLT and what ends it, the instruction
- * that STI and loads of SS shield, priorities, self-IPIs, NMIs and their
- * blocking, and a second processor.
+ * that STI and loads of SS shield, self-IPIs, NMIs and their blocking, and a
+ * second processor.
  */
 #include <pthread.h>
 #include <unistd.h>
 
-#include "guest_apic.h"
-#include "guests.h"
+#include "apic_guest.h"
 
 #define VECTOR		0x41
 
-static volatile uint64_t interrupted_rip;
-static volatile uint32_t order[8], order_count;
-
-static void on_interrupt(struct guest_frame *frame)
-{
-	interrupted_rip = frame->rip;
-	order[order_count++ & 7] = frame->vector;
-	xapic_write(APIC_EOI, 0);
-}
-
-static void apic_on(void)
-{
-	int i;
-
-	for (i = 0x30; i < 0x100; i++)
-		guest_handlers[i] = on_interrupt;
-	pic_init(0x20, 0x28);
-	outb(0x21, 0xff);
-	xapic_write(APIC_SPIV, 0x1ff);
-}
-
-static void self_ipi(uint8_t vector)
-{
-	xapic_write(APIC_ICR, APIC_DEST_SELF | APIC_ASSERT | vector);
-}
-
 static void guest_hlt(void)
 {
-	apic_on();
+	apic_on(false);
 	ioapic_write(0x11 + 2 * 5, 0);
 	ioapic_write(0x10 + 2 * 5, VECTOR);
 	guest_sync(1);
@@ -75,7 +48,7 @@ static void guest_sti_shadow(void)
 {
 	uint64_t after;
 
-	apic_on();
+	apic_on(false);
 	self_ipi(VECTOR);
 	asm volatile("leaq 1f(%%rip), %0\n\t"
 		     "sti\n\t"
@@ -96,7 +69,7 @@ static void guest_sti_hlt(void)
 {
 	uint64_t after;
 
-	apic_on();
+	apic_on(false);
 	self_ipi(VECTOR);
 	asm volatile("leaq 1f(%%rip), %0\n\t"
 		     "sti\n\t"
@@ -116,7 +89,7 @@ static void guest_sti_exit(void)
 {
 	uint64_t after;
 
-	apic_on();
+	apic_on(false);
 	self_ipi(VECTOR);
 	asm volatile("leaq 1f(%%rip), %%rsi\n\t"
 		     "xorl %%eax, %%eax\n\t"
@@ -138,7 +111,7 @@ static void guest_ss_shadow(void)
 {
 	uint64_t after;
 
-	apic_on();
+	apic_on(false);
 	asm volatile("movl %%ss, %%ebx\n\t"
 		     "leaq 1f(%%rip), %0\n\t"
 		     "sti\n\t"
@@ -160,95 +133,6 @@ static void test_ss_shadow(void)
 	guest_test(VM_IRQCHIP, guest_ss_shadow);
 }
 
-static void open_window(void)
-{
-	sti();
-	asm volatile("nop; nop" : : : "memory");
-	cli();
-}
-
-static void guest_priority(void)
-{
-	apic_on();
-	self_ipi(0x41);
-	self_ipi(0x81);
-	self_ipi(0x61);
-	open_window();
-	GUEST_EQ(order_count, 3);
-	GUEST_EQ(order[0], 0x81);
-	GUEST_EQ(order[1], 0x61);
-	GUEST_EQ(order[2], 0x41);
-
-	xapic_write(APIC_TPR, 0x50);
-	self_ipi(0x41);
-	self_ipi(0x61);
-	open_window();
-	GUEST_EQ(order_count, 4);
-	GUEST_EQ(order[3], 0x61);
-	xapic_write(APIC_TPR, 0);
-	open_window();
-	GUEST_EQ(order_count, 5);
-	GUEST_EQ(order[4], 0x41);
-}
-
-static void test_priority(void)
-{
-	guest_test(VM_IRQCHIP, guest_priority);
-}
-
-static void guest_cr8(void)
-{
-	apic_on();
-	write_cr8(6);
-	GUEST_EQ(xapic_read(APIC_TPR), 0x60);
-	self_ipi(0x61);
-	open_window();
-	GUEST_EQ(order_count, 0);
-	write_cr8(5);
-	open_window();
-	GUEST_EQ(order_count, 1);
-	xapic_write(APIC_TPR, 0x30);
-	GUEST_EQ(read_cr8(), 3);
-}
-
-static void test_cr8(void)
-{
-	guest_test(VM_IRQCHIP, guest_cr8);
-}
-
-static volatile uint32_t nested;
-
-/* A higher interrupt gets in before the lower one's EOI, an equal one does not. */
-static void on_low(struct guest_frame *frame)
-{
-	order[order_count++ & 7] = frame->vector;
-	if (frame->vector == 0x41) {
-		self_ipi(0x43);
-		self_ipi(0x91);
-		open_window();
-		nested = order_count;
-	}
-	xapic_write(APIC_EOI, 0);
-}
-
-static void guest_nesting(void)
-{
-	apic_on();
-	guest_handlers[0x41] = on_low;
-	guest_handlers[0x43] = on_low;
-	self_ipi(0x41);
-	open_window();
-	GUEST_EQ(nested, 2);
-	GUEST_EQ(order_count, 3);
-	GUEST_EQ(order[1], 0x91);
-	GUEST_EQ(order[2], 0x43);
-}
-
-static void test_nesting(void)
-{
-	guest_test(VM_IRQCHIP, guest_nesting);
-}
-
 static volatile uint32_t nmis, nmi_depth, nmi_deepest;
 
 /* The first NMI raises another: it must wait for IRET. */
@@ -267,7 +151,7 @@ static void on_nmi(struct guest_frame *frame)
 
 static void guest_nmi(void)
 {
-	apic_on();
+	apic_on(false);
 	guest_handlers[2] = on_nmi;
 	/* Self as a shorthand is not allowed with NMI on all processors: by number. */
 	xapic_write(APIC_ICR2, 0);
@@ -284,7 +168,7 @@ static void test_nmi(void)
 
 static void guest_nmi_wakes(void)
 {
-	apic_on();
+	apic_on(false);
 	guest_handlers[2] = on_interrupt;
 	guest_sync(1);
 	asm volatile("hlt" : : : "memory");	/* interrupts off: only an NMI ends it */
@@ -323,7 +207,7 @@ static void guest_all_vectors(void)
 {
 	int vector;
 
-	apic_on();
+	apic_on(false);
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_X2APIC);
 	for (vector = 0x30; vector < 0x100; vector++) {
 		guest_handlers[vector] = NULL;
@@ -401,9 +285,6 @@ static const struct ksft_test tests[] = {
 	{ "sti_hlt", test_sti_hlt, .shadow = true },
 	{ "sti_exit", test_sti_exit, .shadow = true },
 	{ "ss_shadow", test_ss_shadow },
-	{ "priority", test_priority },
-	{ "cr8", test_cr8 },
-	{ "nesting", test_nesting },
 	{ "nmi", test_nmi },
 	{ "nmi_wakes", test_nmi_wakes },
 	{ "all_vectors", test_all_vectors },

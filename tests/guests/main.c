@@ -16,6 +16,7 @@ static const struct ksft_suite *const suites[] = {
 	&mmio_suite,
 	&interrupts_suite,
 	&x2apic_suite,
+	&priority_suite,
 	&timers_suite,
 	&replay_suite,
 	&cpu_suite,

@@ -10,10 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "guest_apic.h"
-#include "guests.h"
+#include "apic_guest.h"
 
-#define SELF_IPI	0x3f0
 #define APIC_DFR	0xe0
 #define APIC_LDR	0xd0
 #define ESR_SEND_ILLEGAL	0x20
@@ -24,148 +22,7 @@
 #define HOLE		0x40000000UL		/* a slot whose pages come and go */
 #define HOLE_SIZE	MiB(2)
 
-static volatile uint32_t order[8], order_count, level_count;
-
-static void on_interrupt(struct guest_frame *frame)
-{
-	order[order_count++ & 7] = frame->vector;
-	x2apic_write(APIC_EOI, 0);
-}
-
-static void apic_on(void)
-{
-	int i;
-
-	for (i = 0x30; i < 0x100; i++)
-		guest_handlers[i] = on_interrupt;
-	pic_init(0x20, 0x28);
-	outb(0x21, 0xff);
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_X2APIC);
-	x2apic_write(APIC_SPIV, 0x1ff);
-}
-
-static void self_ipi(uint8_t vector)
-{
-	x2apic_write(SELF_IPI, vector);
-}
-
-static bool is_set(uint32_t base, uint8_t vector)
-{
-	return x2apic_read(base + (vector / 32) * 0x10) >> (vector % 32) & 1;
-}
-
-static void open_window(void)
-{
-	sti();
-	asm volatile("nop; nop" : : : "memory");
-	cli();
-}
-
-static void guest_priority(void)
-{
-	apic_on();
-	self_ipi(0x41);
-	x2apic_write(APIC_ICR, APIC_DEST_SELF | APIC_ASSERT | 0x81);
-	self_ipi(0x61);
-	GUEST_ASSERT(is_set(APIC_IRR, 0x41) && is_set(APIC_IRR, 0x61));
-	open_window();
-	GUEST_EQ(order_count, 3);
-	GUEST_EQ(order[0], 0x81);
-	GUEST_EQ(order[1], 0x61);
-	GUEST_EQ(order[2], 0x41);
-	GUEST_ASSERT(!is_set(APIC_IRR, 0x41) && !is_set(APIC_ISR, 0x41));
-
-	x2apic_write(APIC_TPR, 0x50);
-	GUEST_EQ(x2apic_read(APIC_PPR), 0x50);
-	self_ipi(0x41);
-	self_ipi(0x61);
-	open_window();
-	GUEST_EQ(order_count, 4);
-	GUEST_EQ(order[3], 0x61);
-	/* With interrupts on, it comes with the very write that lets it. */
-	sti();
-	x2apic_write(APIC_TPR, 0);
-	asm volatile("nop" : : : "memory");
-	cli();
-	GUEST_EQ(order_count, 5);
-	GUEST_EQ(order[4], 0x41);
-}
-
-static void test_priority(void)
-{
-	guest_test(VM_IRQCHIP, guest_priority);
-}
-
-static void guest_cr8(void)
-{
-	apic_on();
-	write_cr8(6);
-	GUEST_EQ(x2apic_read(APIC_TPR), 0x60);
-	self_ipi(0x61);
-	open_window();
-	GUEST_EQ(order_count, 0);
-	guest_sync(6);
-	GUEST_EQ(read_cr8(), 7);
-	write_cr8(5);
-	open_window();
-	GUEST_EQ(order_count, 1);
-	x2apic_write(APIC_TPR, 0x30);
-	GUEST_EQ(read_cr8(), 3);
-	guest_sync(3);
-}
-
-/* Its client sees CR8 as the guest left it, and can change it. */
-static void test_cr8(void)
-{
-	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
-	struct vcpu *vcpu = vcpu_create(vm, 0);
-	struct kvm_sregs sregs;
-
-	guest_start(vcpu, guest_cr8);
-	guest_run_sync(vcpu, 6);
-	vcpu_get_sregs(vcpu, &sregs);
-	EXPECT_EQ(sregs.cr8, 6);
-	sregs.cr8 = 7;
-	vcpu_set_sregs(vcpu, &sregs);
-	guest_run_sync(vcpu, 3);
-	EXPECT_EQ(vcpu->run->cr8, 3);
-	guest_run_done(vcpu);
-}
-
-static volatile uint32_t nested;
-
-static void on_low(struct guest_frame *frame)
-{
-	order[order_count++ & 7] = frame->vector;
-	GUEST_ASSERT(is_set(APIC_ISR, frame->vector));
-	GUEST_EQ(x2apic_read(APIC_PPR), frame->vector & 0xf0);
-	if (frame->vector == 0x41) {
-		self_ipi(0x43);
-		self_ipi(0x91);
-		open_window();
-		nested = order_count;
-	}
-	x2apic_write(APIC_EOI, 0);
-}
-
-/* A higher interrupt gets in before the lower one's EOI, an equal one does not. */
-static void guest_nesting(void)
-{
-	apic_on();
-	guest_handlers[0x41] = on_low;
-	guest_handlers[0x43] = on_low;
-	self_ipi(0x41);
-	open_window();
-	GUEST_EQ(nested, 2);
-	GUEST_EQ(order_count, 3);
-	GUEST_EQ(order[1], 0x91);
-	GUEST_EQ(order[2], 0x43);
-}
-
-static void test_nesting(void)
-{
-	guest_test(VM_IRQCHIP, guest_nesting);
-}
+static volatile uint32_t level_count;
 
 /* The client lowers the line when it is told the second time. */
 static void on_level(struct guest_frame *frame)
@@ -183,7 +40,7 @@ static void guest_level(void)
 {
 	unsigned int i;
 
-	apic_on();
+	apic_on(true);
 	ioapic_write(0x11 + 2 * PIN, 0);
 	ioapic_write(0x10 + 2 * PIN, IOAPIC_LEVEL | LEVEL_VECTOR);
 	for (i = 1; i <= 3; i++) {
@@ -224,7 +81,7 @@ static void on_saved(struct guest_frame *frame)
 	guest_sync(1);
 	/* Changed meanwhile: 0x71 is in service and 0x61 below it, 0x42 and 0x81 wait. */
 	GUEST_EQ(x2apic_read(APIC_PPR), 0x70);
-	GUEST_ASSERT(!is_set(APIC_IRR, 0x41) && !is_set(APIC_IRR, 0x91));
+	GUEST_ASSERT(!apic_is_set(APIC_IRR, 0x41) && !apic_is_set(APIC_IRR, 0x91));
 	open_window();
 	GUEST_EQ(order_count, 2);
 	GUEST_EQ(order[1], 0x81);
@@ -242,7 +99,7 @@ static void on_saved(struct guest_frame *frame)
 
 static void guest_saved(void)
 {
-	apic_on();
+	apic_on(true);
 	guest_handlers[0x61] = on_saved;
 	self_ipi(0x61);
 	open_window();
@@ -307,11 +164,11 @@ static void guest_registers(void)
 		0x180, APIC_IRR, APIC_ESR, APIC_ICR, APIC_LVT_TIMER, APIC_LVT_LINT0,
 		APIC_TMICT, APIC_TMCCT, APIC_TDCR,
 	};
-	static const uint16_t absent[] = { 0x40, APIC_EOI, APIC_DFR, APIC_ICR2, SELF_IPI, 0x400 };
+	static const uint16_t absent[] = { 0x40, APIC_EOI, APIC_DFR, APIC_ICR2, APIC_SELF_IPI, 0x400 };
 	uint64_t left;
 	unsigned int i;
 
-	apic_on();
+	apic_on(true);
 	for (i = 0; i < KSFT_ARRAY_SIZE(readable); i++)
 		GUEST_EQ(GUEST_TRY("rdmsr", : : "c"(MSR_X2APIC + readable[i] / 16)
 				   : "rax", "rdx", "r11", "memory"), GUEST_NO_TRAP);
@@ -334,7 +191,7 @@ static void guest_registers(void)
 	/* Reserved bits of what needs no exit. */
 	for (i = 0; i < 3; i++)
 		GUEST_EQ(GUEST_TRY("wrmsr", : : "c"(MSR_X2APIC + (i == 0 ? APIC_TPR : i == 1 ?
-				   APIC_EOI : SELF_IPI) / 16), "a"(i == 1 ? 1 : 0x100), "d"(0)
+				   APIC_EOI : APIC_SELF_IPI) / 16), "a"(i == 1 ? 1 : 0x100), "d"(0)
 				   : "r11", "memory"), 13);
 	GUEST_EQ(order_count, 0);
 }
@@ -348,7 +205,7 @@ static void guest_illegal_vector(void)
 {
 	uint64_t errors;
 
-	apic_on();
+	apic_on(true);
 	x2apic_write(APIC_ESR, 0);
 	self_ipi(5);
 	open_window();
@@ -356,7 +213,7 @@ static void guest_illegal_vector(void)
 	errors = x2apic_read(APIC_ESR);
 	/* KVM's APICs note no errors. */
 	GUEST_ASSERT(errors == 0 || errors == ESR_SEND_ILLEGAL);
-	GUEST_ASSERT(!errors || !is_set(APIC_IRR, 5));
+	GUEST_ASSERT(!errors || !apic_is_set(APIC_IRR, 5));
 	GUEST_EQ(order_count, 0);
 }
 
@@ -370,7 +227,7 @@ static void guest_switched_off(void)
 {
 	unsigned int i;
 
-	apic_on();
+	apic_on(true);
 	for (i = 1; i <= 3; i++) {
 		x2apic_write(APIC_SPIV, 0xff);
 		self_ipi(0x61);
@@ -414,7 +271,7 @@ static void guest_extint(void)
 {
 	unsigned int i;
 
-	apic_on();
+	apic_on(true);
 	guest_handlers[0x20 + PIN] = on_pic;
 	x2apic_write(APIC_LVT_LINT0, 0x700);
 	outb(0x21, 0xff & ~(1 << PIN));
@@ -427,7 +284,7 @@ static void guest_extint(void)
 		GUEST_EQ(pic_count, i);
 		GUEST_EQ(order_count, 2);
 		GUEST_EQ(order[0] + order[1], 0x20 + PIN + 0x61);
-		GUEST_ASSERT(!is_set(APIC_ISR, 0x61));
+		GUEST_ASSERT(!apic_is_set(APIC_ISR, 0x61));
 	}
 }
 
@@ -451,7 +308,7 @@ static void guest_cut_off(void)
 {
 	int i;
 
-	apic_on();
+	apic_on(true);
 	guest_tss[0].ist[1] = HOLE + 0x2000;
 	for (i = 0; i < 256; i++)
 		guest_idt[i].ist = 2;
@@ -460,7 +317,7 @@ static void guest_cut_off(void)
 		guest_sync(1);
 		open_window();
 		GUEST_EQ(order_count, i);
-		GUEST_ASSERT(!is_set(APIC_ISR, 0x61) && !is_set(APIC_IRR, 0x61));
+		GUEST_ASSERT(!apic_is_set(APIC_ISR, 0x61) && !apic_is_set(APIC_IRR, 0x61));
 	}
 }
 
@@ -520,7 +377,7 @@ static void guest_sender(void)
 {
 	uint32_t sent;
 
-	apic_on();
+	apic_on(true);
 	guest_handlers[0x65] = on_ipi;
 	guest_sync(1);
 	sti();		/* or Bochs lets no interrupt of the host in while this spins */
@@ -569,7 +426,7 @@ static void guest_halts_inside(void)
 {
 	uint64_t i;
 
-	apic_on();
+	apic_on(true);
 	guest_handlers[0x61] = on_ipi;
 	x2apic_write(APIC_TDCR, 0xb);
 	x2apic_write(APIC_LVT_TIMER, 0x61);
@@ -607,7 +464,7 @@ static void guest_quiet(void)
 {
 	int i;
 
-	apic_on();
+	apic_on(true);
 	guest_handlers[0x61] = on_ipi;
 	guest_sync(1);
 	sti();
@@ -640,9 +497,6 @@ static void test_quiet(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "priority", test_priority },
-	{ "cr8", test_cr8 },
-	{ "nesting", test_nesting },
 	{ "level", test_level },
 	{ "saved_state", test_saved_state },
 	{ "saved_message", test_saved_message },
