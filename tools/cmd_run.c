@@ -12,6 +12,7 @@
 #include "cmd_run.h"
 #include "control/names.h"
 #include "khv.h"
+#include "sched/params.h"
 #include "size.h"
 
 #define DEFAULT_MEM	(512 * KHV_MIB)
@@ -33,6 +34,7 @@ static const char run_help[] =
 	"  --user USER     whom to become when run as root: a name, UID or UID:GID (default:\n"
 	"                  nobody)\n"
 	"  --accel PATH    hypervisor device (default: " KHV_DEFAULT_ACCEL "); /dev/kvm works too\n"
+	KHV_SCHED_HELP
 	"  --name NAME     a name for other commands: khv ps, console, pause, stop ...\n"
 	"  --detach        go to the background once the guest runs; needs --name\n"
 	"  -h, --help      this text\n"
@@ -45,7 +47,7 @@ static const char run_help[] =
 
 enum {
 	OPT_KERNEL = 1, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_USER, OPT_ACCEL,
-	OPT_NAME, OPT_DETACH, OPT_HELP = 'h',
+	OPT_NAME, OPT_DETACH, OPT_SCHED, OPT_HELP = 'h',
 };
 
 static const struct option options[] = {
@@ -56,6 +58,14 @@ static const struct option options[] = {
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "accel", required_argument, NULL, OPT_ACCEL },
+	{ "weight", required_argument, NULL, OPT_SCHED },
+	{ "cap", required_argument, NULL, OPT_SCHED },
+	{ "cap-period", required_argument, NULL, OPT_SCHED },
+	{ "cap-burst", required_argument, NULL, OPT_SCHED },
+	{ "gang", required_argument, NULL, OPT_SCHED },
+	{ "pool", required_argument, NULL, OPT_SCHED },
+	{ "priority", required_argument, NULL, OPT_SCHED },
+	{ "length", required_argument, NULL, OPT_SCHED },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "detach", no_argument, NULL, OPT_DETACH },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -141,7 +151,7 @@ static int parse_option(int opt, struct khv_pc_config *config)
 
 int khv_run_parse(int argc, char **argv, struct khv_pc_config *config, bool *help)
 {
-	int opt, err;
+	int opt, err, index;
 
 	*config = (struct khv_pc_config){
 		.accel = KHV_DEFAULT_ACCEL, .cmdline = DEFAULT_CMDLINE, .mem = DEFAULT_MEM,
@@ -150,7 +160,7 @@ int khv_run_parse(int argc, char **argv, struct khv_pc_config *config, bool *hel
 	*help = false;
 	optind = 0;	/* glibc: start anew, whatever was parsed before */
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+:h", options, &index)) != -1) {
 		if (opt == OPT_HELP) {
 			*help = true;
 			return 0;
@@ -159,7 +169,9 @@ int khv_run_parse(int argc, char **argv, struct khv_pc_config *config, bool *hel
 			return khv_usage("run", "%s: needs an argument", argv[optind - 1]);
 		if (opt == '?')
 			return khv_usage("run", "%s: no such option", argv[optind - 1]);
-		err = parse_option(opt, config);
+		err = opt == OPT_SCHED ? khv_sched_option("run", options[index].name, optarg,
+							  &config->sched)
+				       : parse_option(opt, config);
 		if (err)
 			return err;
 	}

@@ -20,6 +20,8 @@ static const struct command {
 	{ "resume", khv_cmd_resume, "let it go on" },
 	{ "stop", khv_cmd_stop, "ask one's guest to power off, and force it in the end" },
 	{ "kill", khv_cmd_kill, "end one at once" },
+	{ "set", khv_cmd_set, "change how one is scheduled" },
+	{ "sched", khv_cmd_sched, "show how virtual machines share the CPUs" },
 	{ "doctor", khv_cmd_doctor, "find out whether this host can run guests, and what to do" },
 	{ "stat", khv_cmd_stat, "show what the virtual machines do" },
 	{ "version", khv_cmd_version, "print the versions of the program and the module" },

@@ -242,6 +242,23 @@ int khv_name_connect(struct khv_names *names, const char *name, bool quiet)
 	return -1;
 }
 
+pid_t khv_name_pid(struct khv_names *names, const char *name)
+{
+	int fd = khv_name_connect(names, name, true);
+	pid_t pid = 0;
+
+	if (fd >= 0) {
+		pid = peer(fd);
+		close(fd);
+	}
+	return pid;
+}
+
+bool khv_names_are_here(void)
+{
+	return getenv("KHV_RUNTIME_DIR") || !geteuid() || getenv("XDG_RUNTIME_DIR");
+}
+
 static int is_socket(const struct dirent *entry)
 {
 	const char *suffix = strrchr(entry->d_name, '.');

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #define KHV_NAME_MAX	48u
@@ -43,6 +44,12 @@ int khv_name_open_log(const struct khv_names *names, const char *name);
  * such VM.
  */
 int khv_name_connect(struct khv_names *names, const char *name, bool quiet);
+
+/* The process of the VM @name, or 0. Quiet. */
+pid_t khv_name_pid(struct khv_names *names, const char *name);
+
+/* Whether khv_names_open() would have a folder's name at all. */
+bool khv_names_are_here(void);
 
 /*
  * All names in order, each and the list from malloc(); some may be of VMs that are gone.

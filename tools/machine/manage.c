@@ -11,6 +11,7 @@
 
 #include "khv.h"
 #include "machine/pc.h"
+#include "sched/params.h"
 
 #define PAUSING_MS	10	/* until vCPUs are kicked again */
 #define PRESS_AGAIN_MS	1000	/* at a guest that does not listen yet */
@@ -115,6 +116,24 @@ static enum khv_answer answer_kill(struct khv_pc *pc, const struct khv_request *
 	return KHV_ANSWER_END;
 }
 
+/* Without arguments it only tells. */
+static enum khv_answer answer_set(struct khv_pc *pc, const struct khv_request *req,
+				  struct khv_message *reply)
+{
+	struct khv_sched params;
+	const char *why = khv_sched_parse(req, &params);
+
+	if (!why && params.set)
+		why = khv_sched_set(pc->vm.fd, &params);
+	if (!why)
+		why = khv_sched_get(pc->vm.fd, &params);
+	if (why)
+		khv_message_error(reply, "%s", why);
+	else
+		khv_sched_reply(reply, &params);
+	return KHV_ANSWER_DONE;
+}
+
 static enum khv_answer answer_console(struct khv_pc *pc, const struct khv_request *req,
 				      struct khv_message *reply)
 {
@@ -143,6 +162,7 @@ static enum khv_answer answer(void *ctx, const struct khv_request *req, struct k
 		{ "stop", answer_stop },
 		{ "kill", answer_kill },
 		{ "console", answer_console },
+		{ "set", answer_set },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)

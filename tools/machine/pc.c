@@ -19,6 +19,7 @@
 #include "machine/pc.h"
 #include "machine/signals.h"
 #include "machine/terminal.h"
+#include "sched/params.h"
 
 static void serial_irq(void *ctx, bool level)
 {
@@ -186,6 +187,19 @@ err:
 	return -1;
 }
 
+/* With the privileges that the process has yet: root may go beyond root's limits. */
+static int set_sched(struct khv_pc *pc, const struct khv_pc_config *config)
+{
+	const char *why;
+
+	if (!config->sched.set)
+		return 0;
+	why = khv_sched_set(pc->vm.fd, &config->sched);
+	if (why)
+		return khv_fail("set", "the VM's scheduling", NULL, "%s", why);
+	return 0;
+}
+
 /* What the I/O thread waits for, and what makes others wait. */
 static int init_events(struct khv_pc *pc, const struct khv_pc_config *config)
 {
@@ -220,7 +234,7 @@ int khv_pc_init(struct khv_pc *pc, const struct khv_pc_config *config)
 		goto err_events;
 	if (khv_vm_init(&pc->vm, config->accel, config->mem))
 		goto err_manage;
-	if (read_files(&files, config))
+	if (set_sched(pc, config) || read_files(&files, config))
 		goto err_vm;
 	if (add_devices(pc))
 		goto err_files;

@@ -13,6 +13,7 @@
 #include "devices/pio.h"
 #include "devices/rtc.h"
 #include "devices/serial.h"
+#include "../uapi/khv.h"
 #include "machine/console.h"
 #include "machine/detach.h"
 #include "machine/gate.h"
@@ -31,6 +32,7 @@ struct khv_pc_config {
 	unsigned int cpus;	/* 1 to KHV_CPUS_MAX */
 	const struct khv_user *user;	/* to become, when root; or NULL: nobody */
 	const char *name;	/* or NULL */
+	struct khv_sched sched;	/* to be set, as its set says */
 	struct khv_detach *detach;	/* the process is in the background; or NULL */
 };
 

@@ -23,6 +23,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "../uapi/khv.h"
 #include "khv.h"
 #include "machine/terminal.h"
 #include "sandbox/sandbox.h"
@@ -93,6 +94,8 @@ static const struct {
 	/* A pause. */
 	{ FD_VM, KVM_GET_CLOCK, L | IO }, { FD_VM, KVM_SET_CLOCK, L | IO },
 	{ FD_VCPU, KVM_KVMCLOCK_CTRL, L | CPU },
+	/* khv set. */
+	{ FD_VM, KHV_SET_SCHED, L | IO }, { FD_VM, KHV_GET_SCHED, L | IO },
 	{ FD_VCPU, KVM_GET_REGS, L | CPU }, { FD_VCPU, KVM_GET_SREGS, L | CPU },
 	/* The first vCPU's state, and its own where a thread waits for the mailbox. */
 	{ FD_VCPU, KVM_SET_REGS, L | AP }, { FD_VCPU, KVM_SET_SREGS, L | AP },
