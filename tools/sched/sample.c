@@ -19,6 +19,7 @@
 #define STAT_MAX	(1u << 20)
 #define ROOM_MORE	16u	/* VMs that may come between two calls */
 #define NS_PER_S	1e9
+#define DUE_MIN		0.01	/* CPUs: of less, what was got says nothing about fairness */
 
 unsigned int khv_parse_proc_stat(const char *text, uint64_t *busy, unsigned int room)
 {
@@ -139,7 +140,7 @@ static double fairness(const struct khv_sched_report *r)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; x && i < r->shares; i++)
-		if (r->share[i].asked > 0)
+		if (r->share[i].asked >= DUE_MIN)
 			x[n++] = r->share[i].got / r->share[i].asked;
 	jain = x ? khv_jain(x, n) : -1;
 	free(x);

@@ -38,7 +38,7 @@ struct khv_sched_report {
 	double seconds;
 	struct khv_sched_share *share;	/* from malloc(); by pool, in the order of creation */
 	unsigned int shares;
-	double jain;		/* of got over asked; or -1: nobody was due anything */
+	double jain;		/* of got over asked, of those due 1 % of a CPU; or -1: nobody */
 	double balance;		/* the mean CPU's load over the highest; or -1: no load */
 };
 
