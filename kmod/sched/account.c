@@ -51,6 +51,11 @@ static void change_state(struct khv_vcpu_sched *s, enum khv_sched_state state, u
 	raw_write_seqcount_end(&s->seq);
 }
 
+void khv_sched_update(struct khv_vcpu_sched *s)
+{
+	change_state(s, s->state, 0);
+}
+
 static void sched_in(struct preempt_notifier *notifier, int cpu)
 {
 	struct khv_vcpu *vcpu = container_of(notifier, struct khv_vcpu, sched.notifier);
@@ -59,6 +64,7 @@ static void sched_in(struct preempt_notifier *notifier, int cpu)
 	/* From its wake-up on, a sleeper waited; the scheduler knows how long. */
 	change_state(s, KHV_SCHED_RUNNING,
 		     s->state == KHV_SCHED_WAITING ? 0 : waited() - s->run_delay);
+	khv_cap_run(vcpu);
 	if (unlikely(vcpu->steal.msr & KVM_MSR_ENABLED))
 		khv_steal_note_in(vcpu);
 }
@@ -72,10 +78,12 @@ static void sched_out(struct preempt_notifier *notifier, struct task_struct *nex
 	s->run_delay = waited();
 	if (khv_task_is_runnable(current)) {
 		change_state(s, KHV_SCHED_WAITING, 0);
+		khv_cap_stop(vcpu, true);
 		if (unlikely(vcpu->steal.msr & KVM_MSR_ENABLED))
 			khv_steal_note_out(vcpu);
 	} else {
 		change_state(s, s->asleep, 0);
+		khv_cap_stop(vcpu, false);
 	}
 }
 
@@ -92,6 +100,7 @@ void khv_sched_vcpu_init(struct khv_vcpu *vcpu)
 	preempt_notifier_init(&s->notifier, &preempt_ops);
 	s->created = local_clock();
 	s->since = s->created;
+	khv_cap_vcpu_init(vcpu);
 }
 
 void khv_sched_enter(struct khv_vcpu *vcpu)
@@ -100,6 +109,7 @@ void khv_sched_enter(struct khv_vcpu *vcpu)
 	preempt_disable();
 	change_state(&vcpu->sched, KHV_SCHED_RUNNING, 0);
 	preempt_notifier_register(&vcpu->sched.notifier);
+	khv_cap_run(vcpu);
 	preempt_enable();
 }
 
@@ -108,6 +118,7 @@ void khv_sched_leave(struct khv_vcpu *vcpu)
 	preempt_disable();
 	preempt_notifier_unregister(&vcpu->sched.notifier);
 	change_state(&vcpu->sched, KHV_SCHED_OTHER, 0);
+	khv_cap_stop(vcpu, false);
 	preempt_enable();
 }
 

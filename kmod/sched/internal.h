@@ -20,6 +20,18 @@ extern struct list_head khv_sched_vms;
 /* @ns[] of a vCPU's states until now; returns how long since its creation. */
 u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES]);
 
+/* Bring @s->ns up to date. Its thread, inside KVM_RUN, preemption off. */
+void khv_sched_update(struct khv_vcpu_sched *s);
+
+/* cap.c: the vCPU begins to run, and stops; then it @waits for a CPU or sleeps. In the scheduler. */
+void khv_cap_run(struct khv_vcpu *vcpu);
+void khv_cap_stop(struct khv_vcpu *vcpu, bool waits);
+/* @vm->sched.params have changed. khv_sched_lock is held. */
+void khv_cap_set(struct khv_vm *vm);
+void khv_cap_vm_init(struct khv_vm *vm);
+void khv_cap_vm_uninit(struct khv_vm *vm);
+void khv_cap_vcpu_init(struct khv_vcpu *vcpu);
+
 /* weight.c: there is a VM more or one less, or a weight was set. khv_sched_lock is held. */
 void khv_weight_changed(void);
 /* A VM goes: its threads get back what nice levels they had. khv_sched_lock is held. */

@@ -29,7 +29,8 @@ static unsigned int cap_limit;
 module_param(cap_limit, uint, 0644);
 MODULE_PARM_DESC(cap_limit, "highest cap that a VM gets without CAP_SYS_NICE, and gets when it is created, in percent of one CPU (default: 0, none)");
 
-#define SETTABLE	KHV_SCHED_WEIGHT
+#define CAP_MEMBERS	(KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD | KHV_SCHED_CAP_BURST)
+#define SETTABLE	(KHV_SCHED_WEIGHT | CAP_MEMBERS)
 
 DEFINE_MUTEX(khv_sched_lock);
 LIST_HEAD(khv_sched_vms);
@@ -54,7 +55,9 @@ void khv_sched_vm_init(struct khv_vm *vm)
 	};
 	if (!capable(CAP_SYS_NICE))
 		s->params.cap = min_t(u32, READ_ONCE(cap_limit), KHV_SCHED_CAP_MAX);
+	khv_cap_vm_init(vm);
 	mutex_lock(&khv_sched_lock);
+	khv_cap_set(vm);
 	list_add_tail(&s->node, &khv_sched_vms);
 	khv_weight_changed();
 	mutex_unlock(&khv_sched_lock);
@@ -66,6 +69,7 @@ void khv_sched_vm_uninit(struct khv_vm *vm)
 	khv_weight_forget(vm);
 	list_del(&vm->sched.node);
 	mutex_unlock(&khv_sched_lock);
+	khv_cap_vm_uninit(vm);
 	put_pid(vm->sched.owner);
 }
 
@@ -117,6 +121,8 @@ static void apply(struct khv_vm *vm, const struct khv_sched *new, u32 set)
 		vm->sched.weighed = true;
 		khv_weight_changed();
 	}
+	if (set & CAP_MEMBERS)
+		khv_cap_set(vm);
 }
 
 int khv_sched_set(struct khv_vm *vm, const struct khv_sched *params)

@@ -8,9 +8,12 @@
 #ifndef KHV_SCHED_SCHED_H
 #define KHV_SCHED_SCHED_H
 
+#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/preempt.h>
 #include <linux/seqlock.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
 
@@ -36,6 +39,42 @@ enum khv_sched_state {
 };
 
 /**
+ * struct khv_vcpu_cap - what a vCPU has drawn from its VM's pool
+ * @drawn: it has a slice, of which @slice ns are left, or have been too many
+ * @charged: how long it had run when @slice was last right
+ * @throttled: it sleeps until there is something in the pool
+ * @end: of the slice, while it runs
+ *
+ * The thread's own, but @throttled.
+ */
+struct khv_vcpu_cap {
+	bool drawn, throttled;
+	s64 slice;
+	u64 charged;
+	struct hrtimer end;
+};
+
+/**
+ * struct khv_vm_cap - the pool
+ * @lock: for what follows; raw, taken in the scheduler too. Nobody is woken under it
+ * @quota: ns in each @period; 0: no cap. Also read without @lock
+ * @most: ns that there may be in it
+ * @left: ns that are; less than 0 if more was run than drawn
+ * @ticking: @refill is on its way
+ * @drawn: somebody has since the last time
+ * @refill: each period
+ * @wake: those that are throttled, from where nobody can be woken
+ */
+struct khv_vm_cap {
+	raw_spinlock_t lock;
+	u64 quota, period, most;
+	s64 left;
+	bool ticking, drawn;
+	struct hrtimer refill;
+	struct irq_work wake;
+};
+
+/**
  * struct khv_vcpu_sched - of one vCPU
  * @seq: readers of @state, @since and @ns; the writer has preemption off
  * @state: enum khv_sched_state
@@ -45,6 +84,7 @@ enum khv_sched_state {
  * @guest: TSC cycles in the guest; less the TSC and a bias while it is there
  * @created: the first @since
  * @run_delay: what the thread had waited in all when it lost its CPU
+ * @cap: see there
  * @notifier: in the list of the thread inside KVM_RUN
  * @task: the thread whose nice level is weight.c's, with a reference, or NULL
  * @own_nice: what its owner made it
@@ -61,6 +101,7 @@ struct khv_vcpu_sched {
 	u64 guest;
 	u64 created;
 	u64 run_delay;
+	struct khv_vcpu_cap cap;
 	struct preempt_notifier notifier;
 
 	struct task_struct *task;
@@ -74,6 +115,7 @@ struct khv_vcpu_sched {
  * @id: its number
  * @owner: the process that created it
  * @uid: that one's effective user
+ * @cap: see there; changed as @params say
  * @params: what clients have set
  * @weighed: its weight was set, so that it counts though it be the only VM
  * @law: of its weight
@@ -83,13 +125,14 @@ struct khv_vcpu_sched {
  *	@cpus is of the task, and not looked at without its reference
  * @done: in this period
  *
- * All under khv_sched_lock.
+ * All but @cap under khv_sched_lock.
  */
 struct khv_vm_sched {
 	struct list_head node;
 	u64 id;
 	struct pid *owner;
 	kuid_t uid;
+	struct khv_vm_cap cap;
 	struct khv_sched params;
 	bool weighed;
 	struct khv_law_vm law;
@@ -114,6 +157,9 @@ static inline void khv_sched_asleep(struct khv_vcpu_sched *s, enum khv_sched_sta
 {
 	s->asleep = state;
 }
+
+/* KHV_REQ_CAP: draw a slice, sleep until there is one. 0 or -EINTR. */
+int khv_cap_work(struct khv_vcpu *vcpu);
 
 /* More than any TSC, so that the sign says whether it was taken off. */
 #define KHV_SCHED_TSC_BIAS	(1ULL << 62)

@@ -282,6 +282,12 @@ static int slow_requests(struct khv_vcpu *vcpu)
 		return RESUME_GUEST;
 	if (test_bit(KHV_REQ_VM_DEAD, &vcpu->requests))
 		return -EIO;
+	if (khv_request_take(vcpu, KHV_REQ_CAP)) {
+		r = khv_cap_work(vcpu);
+		if (r)
+			return r;
+		r = RESUME_GUEST;
+	}
 	if (khv_request_take(vcpu, KHV_REQ_TRIPLE_FAULT)) {
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return EXIT_TO_USER;

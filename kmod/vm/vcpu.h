@@ -58,6 +58,7 @@ enum khv_request {
 	KHV_REQ_DEBUG_EXIT,	/* report KVM_EXIT_DEBUG */
 	KHV_REQ_IRQ_ACK,	/* pins were acknowledged: khv_irq_acked_work() */
 	KHV_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
+	KHV_REQ_CAP,		/* draw a slice of what the VM may run: khv_cap_work() */
 	KHV_REQ_VM_DEAD,	/* the VM is being torn down: KVM_RUN returns -EIO */
 };
 

@@ -137,6 +137,46 @@ static void test_set_refused(void)
 	EXPECT_EQ(get(vm).weight, 100);
 }
 
+static void test_set_cap(void)
+{
+	static const struct {
+		uint32_t cap, period, burst;
+		int result;
+	} cases[] = {
+		{ 1, 10000, 0, 0 }, { 25, 1000000, 250000, 0 }, { 250, 100000, 250000, 0 },
+		{ 250, 100000, 250001, -EINVAL }, { 25, 9999, 0, -EINVAL },
+		{ 25, 1000001, 0, -EINVAL }, { 25, 0, 0, -EINVAL }, { 0, 100000, 1, -EINVAL },
+		{ KHV_SCHED_CAP_MAX, 1000000, 0, 0 }, { KHV_SCHED_CAP_MAX + 1, 100000, 0, -EINVAL },
+		{ 0xffffffff, 0xffffffff, 0xffffffff, -EINVAL }, { 0, 100000, 0, 0 },
+	};
+	struct khv_sched p = {
+		.set = KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD | KHV_SCHED_CAP_BURST,
+	};
+	struct vm *vm;
+
+	need_khv();
+	vm = vm_create(0, 0);
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(cases); i++) {
+		p.cap = cases[i].cap;
+		p.cap_period = cases[i].period;
+		p.cap_burst = cases[i].burst;
+		EXPECT(set(vm, p) == cases[i].result, "case %zu", i);
+		if (cases[i].result)
+			continue;
+		EXPECT_EQ(get(vm).cap, p.cap);
+		EXPECT_EQ(get(vm).cap_period, p.cap_period);
+		EXPECT_EQ(get(vm).cap_burst, p.cap_burst);
+	}
+	/* The cap goes below what was to be saved up: not by itself. */
+	p.cap = 50;
+	p.cap_burst = 50000;
+	ASSERT_EQ(set(vm, p), 0);
+	p.set = KHV_SCHED_CAP;
+	p.cap = 49;
+	EXPECT_EQ(set(vm, p), -EINVAL);
+	EXPECT_EQ(get(vm).cap, 50);
+}
+
 static void write_parameter(const char *name, unsigned int value)
 {
 	char path[80], text[16];
@@ -167,6 +207,51 @@ static int weights_of_nobody(int dev)
 	if (set(&vm, p) != -EPERM)
 		return 2;
 	return get(&vm).weight == 150 ? 0 : 3;
+}
+
+static int caps_of_nobody(int dev)
+{
+	struct khv_sched p = { .set = KHV_SCHED_CAP, .cap = 30 };
+	struct vm vm = { .dev = dev };
+
+	if (setresuid(65534, 65534, 65534))
+		return 100;
+	vm.fd = try_ioctl_value(dev, KVM_CREATE_VM, 0);
+	if (vm.fd < 0)
+		return 101;
+	/* It begins with what root allows. */
+	if (get(&vm).cap != 40)
+		return 1;
+	if (set(&vm, p))
+		return 2;
+	p.cap = 41;
+	if (set(&vm, p) != -EPERM)
+		return 3;
+	p.cap = 0;
+	if (set(&vm, p) != -EPERM)
+		return 4;
+	p.set = KHV_SCHED_WEIGHT;
+	p.weight = 5;
+	return set(&vm, p) || get(&vm).cap != 30 ? 5 : 0;
+}
+
+static void test_cap_limit(void)
+{
+	int dev, status;
+	pid_t pid;
+
+	need_khv();
+	if (geteuid())
+		ksft_skip("needs root");
+	dev = dev_open();
+	write_parameter("cap_limit", 40);
+	pid = fork();
+	if (!pid)
+		_exit(caps_of_nobody(dev));
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status), "%#x", status);
+	EXPECT_EQ(get(vm_create(0, 0)).cap, 0);
+	write_parameter("cap_limit", 0);
 }
 
 /* What root has limited, only root raises. */
@@ -478,7 +563,153 @@ static void test_nice(void)
 	EXPECT(nice_becomes(r.tid, 5));
 }
 
+static void set_cap(struct vm *vm, unsigned int cap)
+{
+	struct khv_sched p = { .set = KHV_SCHED_CAP, .cap = cap };
+
+	ASSERT_EQ(set(vm, p), 0);
+}
+
+static void test_capped(void)
+{
+	struct khv_sched_times d;
+	struct vcpu *vcpu;
+	struct vm *vm;
+
+	need_khv();
+	vm = start(guest_spin, &vcpu);
+	set_cap(vm, 20);
+	usleep(200000);
+	check_interval(vm, &d);
+	/* Half a second is five periods; how exact caps are is measured by tests/sched. */
+	EXPECT(d.guest + d.hypervisor <= d.wall * 30 / 100, "%lu of %lu",
+	       (long)(d.guest + d.hypervisor), (long)d.wall);
+	EXPECT(d.throttled >= d.wall * 60 / 100, "%lu of %lu", (long)d.throttled, (long)d.wall);
+	/* None any more: at once. */
+	set_cap(vm, 0);
+	usleep(10000);
+	check_interval(vm, &d);
+	EXPECT_EQ(d.throttled, 0);
+	EXPECT(d.guest > d.wall / 4);
+}
+
+/* A vCPU that is held back for most of a second does not keep signals waiting. */
+static void test_throttled_signal(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD, .cap = 1,
+			       .cap_period = 1000000 };
+	struct runner r = { 0 };
+	struct khv_sched_times t;
+	pthread_t thread;
+	struct vm *vm;
+	uint64_t t0;
+
+	need_khv();
+	signal(SIGUSR1, ignore);
+	vm = vm_create(VM_RAM_SIZE, 0);
+	r.vcpu = vcpu_create(vm, 0);
+	guest_start(r.vcpu, guest_spin);
+	ASSERT_EQ(set(vm, p), 0);
+	ASSERT(!pthread_create(&thread, NULL, run_until_stopped, &r));
+	/* The time that it is throttled now does not end before the next period. */
+	do
+		usleep(5000);
+	while (!times_of(vm, 0).throttled);
+	usleep(50000);
+	t0 = now_ns();
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&r.stopped, __ATOMIC_RELAXED)) {
+		pthread_kill(thread, SIGUSR1);
+		usleep(1000);
+	}
+	EXPECT(now_ns() - t0 < 500 * MS, "%lu ms", (long)((now_ns() - t0) / MS));
+	t = times_of(vm, 0);
+	EXPECT_EQ(sum(&t), t.wall);
+}
+
+/* And it dies at once. */
+static void test_throttled_kill(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD, .cap = 1,
+			       .cap_period = 1000000 };
+	struct vcpu *vcpu;
+	struct vm *vm;
+	uint64_t t0;
+	int status;
+	pid_t pid;
+
+	need_khv();
+	pid = fork();
+	if (!pid) {
+		vm = start(guest_spin, &vcpu);
+		ASSERT_EQ(set(vm, p), 0);
+		for (;;)
+			pause();
+	}
+	usleep(400000);
+	t0 = now_ns();
+	kill(pid, SIGKILL);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT(now_ns() - t0 < 500 * MS, "%lu ms", (long)((now_ns() - t0) / MS));
+}
+
+/* Its times are the vCPU's, whichever thread runs it; and a thread runs one after the other. */
+static void *run_by_turns(void *arg)
+{
+	struct vcpu **vcpus = arg;
+
+	for (unsigned int i = 0;; i++) {
+		vcpus[i % 3]->run->immediate_exit = 0;
+		try_run(vcpus[i % 3]);
+	}
+	return NULL;
+}
+
+static void guest_exits(void)
+{
+	for (;;)
+		outb(0x6e0, 0);
+}
+
+static void test_turns(void)
+{
+	static struct vcpu *vcpus[3];
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT | KHV_SCHED_CAP, .weight = 300, .cap = 50 };
+	struct khv_sched_times t, vm_t;
+	pthread_t threads[2];
+	struct vm *vm;
+
+	need_khv();
+	vm = vm_create(VM_RAM_SIZE, 0);
+	for (int i = 0; i < 3; i++) {
+		vcpus[i] = vcpu_create(vm, i);
+		guest_start(vcpus[i], guest_exits);
+	}
+	ASSERT_EQ(set(vm, p), 0);
+	for (int i = 0; i < 2; i++)
+		ASSERT(!pthread_create(&threads[i], NULL, run_by_turns, vcpus));
+	for (int i = 0; i < 20; i++) {
+		p.weight = 20 << i % 8;
+		p.cap = i % 3 * 30;
+		ASSERT_EQ(set(vm, p), 0);
+		usleep(50000);
+	}
+	for (int i = 0; i < 3; i++) {
+		t = times_of(vm, i);
+		EXPECT_EQ(sum(&t), t.wall);
+		EXPECT(t.guest > 0);
+	}
+	vm_t = times_of(vm, KHV_SCHED_ALL_VCPUS);
+	EXPECT_EQ(sum(&vm_t), vm_t.wall);
+}
+
 static const struct ksft_test tests[] = {
+	{ "capped", test_capped },
+	{ "throttled_signal", test_throttled_signal },
+	{ "throttled_kill", test_throttled_kill },
+	{ "turns", test_turns },
+	{ "set_cap", test_set_cap },
+	{ "cap_limit", test_cap_limit },
 	{ "defaults", test_defaults },
 	{ "set", test_set },
 	{ "set_refused", test_set_refused },
