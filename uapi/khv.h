@@ -73,7 +73,7 @@
  * @cap_burst: microseconds of CPU time that it may have saved up from periods in which
  *	it did not use all, 0 to what @cap gives in one period
  * @gang: 1 if its vCPUs shall run at the same time, else 0
- * @pool: the pool of VMs that it is in, 0 at the beginning
+ * @pool: the pool of VMs that it is in, below KHV_POOLS; 0 at the beginning
  * @priority: in a pool that goes by priority, higher ones first
  * @length: CPU time that it will need in all, in nanoseconds, for a pool that runs short
  *	ones first; 0: not known
@@ -134,16 +134,20 @@ struct khv_sched_stats {
 	__u64 reserved[7];
 };
 
+/* Its pool does not let it run now. */
+#define KHV_SCHED_VM_HELD	(1U << 0)
+
 /**
  * struct khv_sched_vm - one of all VMs
  * @id: of the VM, never used again while the module is loaded
  * @pid: the process that created it, as the caller sees it; 0 when it is gone or out of sight
  * @uid: that one's effective user, likewise
  * @vcpus: how many it has
- * @flags: 0
+ * @flags: KHV_SCHED_VM_*
  * @sched: as from KHV_GET_SCHED
  * @due: as in struct khv_sched_stats
  * @times: of all its vCPUs
+ * @place: in the order of a pool that has one, from 0
  * @reserved: 0
  */
 struct khv_sched_vm {
@@ -155,7 +159,9 @@ struct khv_sched_vm {
 	struct khv_sched sched;
 	__u64 due;
 	struct khv_sched_times times;
-	__u64 reserved[8];
+	__u32 place;
+	__u32 reserved32;
+	__u64 reserved[7];
 };
 
 /**
@@ -175,7 +181,8 @@ struct khv_sched_vms {
  * Returns 0, or -1 with errno
  *	EINVAL	a value out of range, a bit in @set that KHV_CAP_SCHED does not have, @reserved
  *	EPERM	without CAP_SYS_NICE: a weight above the module parameter weight_limit, or,
- *		where root has set cap_limit, a cap above that or none
+ *		where root has set cap_limit, a cap above that or none; a priority above
+ *		priority_limit; leaving a pool that root has given a policy
  *	EINTR	a fatal signal while another thread made such a call
  * KHV_GET_SCHED, on a VM: the present values. Returns 0.
  */
@@ -199,6 +206,51 @@ struct khv_sched_vms {
  */
 #define KHV_GET_SCHED_VMS	_IOW(KHV_IOCTL_MAGIC, 0x03, struct khv_sched_vms)
 
+#define KHV_POOLS		64
+
+/* Policies of pools: who runs. */
+#define KHV_POOL_FAIR		0	/* all, by weight: how each pool begins */
+#define KHV_POOL_FCFS		1	/* who wanted to run first, to its end */
+#define KHV_POOL_SJF		2	/* the shortest by @length, to its end */
+#define KHV_POOL_PRIORITY	3	/* the highest @priority, as soon as it wants to */
+
+/**
+ * struct khv_pool - a pool of VMs, of which so many run at a time
+ * @pool: its number, below KHV_POOLS
+ * @policy: KHV_POOL_*
+ * @slots: how many run, at least 1. A VM takes part from when it first runs a vCPU until it
+ *	goes or leaves the pool, whether it has something to do or not
+ * @aging: milliseconds. For each that it has waited a VM counts as half as long (SJF), or as
+ *	one priority higher until it has run for so long (PRIORITY). 0: no aging
+ * @members: out: VMs in it; in: 0
+ * @running: out: those with a slot; in: 0
+ * @reserved: 0
+ */
+struct khv_pool {
+	__u32 pool;
+	__u32 policy;
+	__u32 slots;
+	__u32 aging;
+	__u32 members;
+	__u32 running;
+	__u64 reserved[5];
+};
+
+/*
+ * KHV_SET_POOL, on the device: give a pool a policy; it takes effect at once. VMs above the
+ * number of slots stop where they are, and go on later.
+ * Returns 0, or -1 with errno
+ *	EINVAL	a value out of range, or @members, @running or @reserved not 0
+ *	EPERM	without CAP_SYS_NICE
+ *	EINTR	a fatal signal
+ * KHV_GET_POOL, on the device: of @pool, or of the next one that has a policy or members;
+ * @pool says which. Other members are not looked at.
+ * Returns 0, or -1 with errno
+ *	ENOENT	there is none from @pool on
+ */
+#define KHV_SET_POOL		_IOW(KHV_IOCTL_MAGIC, 0x04, struct khv_pool)
+#define KHV_GET_POOL		_IOWR(KHV_IOCTL_MAGIC, 0x05, struct khv_pool)
+
 /*
  * What is implemented, as initializers of arrays with one element X(number)
  * each; the calls by the kind of file descriptor that takes them. Example:
@@ -219,6 +271,8 @@ struct khv_sched_vms {
 	X(KVM_GET_MSRS),			\
 	X(KVM_X86_GET_MCE_CAP_SUPPORTED),	\
 	X(KHV_GET_SCHED_VMS),			\
+	X(KHV_SET_POOL),			\
+	X(KHV_GET_POOL),			\
 }
 
 #define KHV_VM_IOCTLS(X) {		\

@@ -180,6 +180,7 @@ void khv_sched_init(void)
 
 void khv_sched_exit(void)
 {
+	khv_pool_exit();
 	khv_weight_exit();
 	preempt_notifier_dec();
 }

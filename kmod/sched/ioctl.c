@@ -29,8 +29,13 @@ static unsigned int cap_limit;
 module_param(cap_limit, uint, 0644);
 MODULE_PARM_DESC(cap_limit, "highest cap that a VM gets without CAP_SYS_NICE, and gets when it is created, in percent of one CPU (default: 0, none)");
 
+static int priority_limit;
+module_param(priority_limit, int, 0644);
+MODULE_PARM_DESC(priority_limit, "highest priority in its pool that a VM gets without CAP_SYS_NICE (default: 0)");
+
 #define CAP_MEMBERS	(KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD | KHV_SCHED_CAP_BURST)
-#define SETTABLE	(KHV_SCHED_WEIGHT | CAP_MEMBERS)
+#define POOL_MEMBERS	(KHV_SCHED_POOL | KHV_SCHED_PRIORITY | KHV_SCHED_LENGTH)
+#define SETTABLE	(KHV_SCHED_WEIGHT | CAP_MEMBERS | POOL_MEMBERS)
 
 DEFINE_MUTEX(khv_sched_lock);
 LIST_HEAD(khv_sched_vms);
@@ -59,6 +64,7 @@ void khv_sched_vm_init(struct khv_vm *vm)
 	mutex_lock(&khv_sched_lock);
 	khv_cap_set(vm);
 	list_add_tail(&s->node, &khv_sched_vms);
+	khv_pool_add(vm);
 	khv_weight_changed();
 	mutex_unlock(&khv_sched_lock);
 }
@@ -67,6 +73,7 @@ void khv_sched_vm_uninit(struct khv_vm *vm)
 {
 	mutex_lock(&khv_sched_lock);
 	khv_weight_forget(vm);
+	khv_pool_remove(vm);
 	list_del(&vm->sched.node);
 	mutex_unlock(&khv_sched_lock);
 	khv_cap_vm_uninit(vm);
@@ -99,13 +106,18 @@ static bool valid(const struct khv_sched *p)
 	return p->weight >= 1 && p->weight <= KHV_SCHED_WEIGHT_MAX &&
 	       p->cap <= KHV_SCHED_CAP_MAX &&
 	       p->cap_period >= KHV_SCHED_PERIOD_MIN && p->cap_period <= KHV_SCHED_PERIOD_MAX &&
-	       p->cap_burst <= (u64)p->cap_period * p->cap / 100 && p->gang <= 1;
+	       p->cap_burst <= (u64)p->cap_period * p->cap / 100 && p->gang <= 1 && p->pool < KHV_POOLS;
 }
 
 /* What root has limited, only root raises; what is not touched may stay. */
-static bool permitted(const struct khv_sched *p, u32 set)
+static bool permitted(const struct khv_sched *old, const struct khv_sched *p, u32 set)
 {
 	unsigned int cap_most = READ_ONCE(cap_limit);
+
+	if (p->pool != old->pool && khv_pool_binds(old->pool))
+		return false;
+	if ((set & KHV_SCHED_PRIORITY) && p->priority > READ_ONCE(priority_limit))
+		return false;
 
 	if ((set & KHV_SCHED_WEIGHT) && p->weight > READ_ONCE(weight_limit))
 		return false;
@@ -116,7 +128,11 @@ static bool permitted(const struct khv_sched *p, u32 set)
 
 static void apply(struct khv_vm *vm, const struct khv_sched *new, u32 set)
 {
+	u32 pool = vm->sched.params.pool;
+
 	vm->sched.params = *new;
+	if (set & POOL_MEMBERS)
+		khv_pool_changed(vm, pool);
 	if (set & KHV_SCHED_WEIGHT) {
 		vm->sched.weighed = true;
 		khv_weight_changed();
@@ -139,7 +155,7 @@ int khv_sched_set(struct khv_vm *vm, const struct khv_sched *params)
 	merge(&new, params);
 	if (!valid(&new))
 		err = -EINVAL;
-	else if (!permitted(&new, params->set) && !capable(CAP_SYS_NICE))
+	else if (!permitted(&vm->sched.params, &new, params->set) && !capable(CAP_SYS_NICE))
 		err = -EPERM;
 	else
 		apply(vm, &new, params->set);
@@ -183,6 +199,8 @@ static void describe(struct khv_vm *vm, struct khv_sched_vm *v)
 		.pid = pid_vnr(vm->sched.owner),
 		.uid = from_kuid_munged(current_user_ns(), vm->sched.uid),
 		.vcpus = READ_ONCE(vm->nr_vcpus),
+		.flags = vm->sched.pool.held ? KHV_SCHED_VM_HELD : 0,
+		.place = list_empty(&vm->sched.pool.queue) ? 0 : vm->sched.pool.place,
 		.sched = vm->sched.params,
 		.due = vm->sched.due,
 	};

@@ -21,6 +21,7 @@
 
 #include "khv.h"
 #include "sched/law.h"
+#include "sched/pool.h"
 
 struct khv_vm;
 struct khv_vcpu;
@@ -124,6 +125,7 @@ struct khv_vcpu_sched {
  * @group: which of the host's groups of tasks its vCPUs are in, and on which CPUs they may be:
  *	@cpus is of the task, and not looked at without its reference
  * @done: in this period
+ * @pool: its place in that
  *
  * All but @cap under khv_sched_lock.
  */
@@ -140,6 +142,7 @@ struct khv_vm_sched {
 	const void *group;
 	const struct cpumask *cpus;
 	bool done;
+	struct khv_pool_vm pool;
 };
 
 void khv_sched_init(void);

@@ -230,6 +230,16 @@ static int get_sched_vms(struct khv_ioctl_arg *arg)
 	return khv_sched_list(arg->data);
 }
 
+static int set_pool(struct khv_ioctl_arg *arg)
+{
+	return khv_pool_set(arg->data);
+}
+
+static int get_pool(struct khv_ioctl_arg *arg)
+{
+	return khv_pool_get(arg->data);
+}
+
 static const struct khv_ioctl dev_ioctls[] = {
 	{ KVM_GET_API_VERSION, .dev = get_api_version },
 	{ KVM_CREATE_VM, .dev = create_vm },
@@ -242,6 +252,8 @@ static const struct khv_ioctl dev_ioctls[] = {
 	{ KVM_GET_MSRS, .dev = get_feature_msrs },
 	{ KVM_X86_GET_MCE_CAP_SUPPORTED, .dev = get_mce_cap_supported },
 	{ KHV_GET_SCHED_VMS, .dev = get_sched_vms },
+	{ KHV_SET_POOL, .dev = set_pool },
+	{ KHV_GET_POOL, .dev = get_pool },
 };
 
 static_assert(ARRAY_SIZE(dev_ioctls) == KHV_LIST_LENGTH(KHV_DEVICE_IOCTLS));

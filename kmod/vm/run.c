@@ -253,6 +253,21 @@ static int traced_sleep(struct khv_vcpu *vcpu)
 	return r;
 }
 
+/* Its pool does not let the VM run. RESUME_GUEST when that may be over, or -errno. */
+static int wait_held(struct khv_vcpu *vcpu)
+{
+	struct khv_vm *vm = vcpu->vm;
+	int r = khv_pool_join(vm);
+
+	if (r)
+		return r;
+	khv_sched_asleep(&vcpu->sched, KHV_SCHED_THROTTLED);
+	r = swait_event_interruptible_exclusive(vcpu->wq, !READ_ONCE(vm->sched.pool.held) ||
+						(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS));
+	khv_sched_asleep(&vcpu->sched, KHV_SCHED_OTHER);
+	return r ? -EINTR : RESUME_GUEST;
+}
+
 /* A vCPU that is not runnable waits here. RESUME_GUEST once it is, or -errno. */
 static int wait_runnable(struct khv_vcpu *vcpu)
 {
@@ -294,6 +309,7 @@ static int slow_requests(struct khv_vcpu *vcpu)
 	}
 	if (khv_request_take(vcpu, KHV_REQ_DEBUG_EXIT))
 		return khv_debug_exit(vcpu);
+	khv_request_take(vcpu, KHV_REQ_HOLD);	/* run_loop() looks */
 	if (khv_request_take(vcpu, KHV_REQ_IRQ_ACK))
 		khv_irq_acked_work(vcpu);
 	if (khv_request_take(vcpu, KHV_REQ_IOAPIC_EOI)) {
@@ -340,6 +356,12 @@ static int run_loop(struct khv_vcpu *vcpu)
 		r = slow_requests(vcpu);
 		if (r != RESUME_GUEST)
 			return r;
+		if (unlikely(READ_ONCE(vcpu->vm->sched.pool.held))) {
+			r = wait_held(vcpu);
+			if (r != RESUME_GUEST)
+				return r;
+			continue;
+		}
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
 			r = wait_runnable(vcpu);
 			if (r != RESUME_GUEST)

@@ -55,6 +55,7 @@ enum khv_request {
 	KHV_REQ_INTERCEPTS,	/* what leaves the guest has changed: ops->update_guest() */
 	KHV_REQ_STEAL_UPDATE,	/* write the steal time page */
 	KHV_REQ_PV_EOI,		/* the bit of a paravirtual EOI needs the region closed */
+	KHV_REQ_HOLD,		/* leave the guest, and look whether the VM may run */
 	KHV_REQ_DEBUG_EXIT,	/* report KVM_EXIT_DEBUG */
 	KHV_REQ_IRQ_ACK,	/* pins were acknowledged: khv_irq_acked_work() */
 	KHV_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
