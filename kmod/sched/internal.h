@@ -32,6 +32,13 @@ void khv_cap_vm_init(struct khv_vm *vm);
 void khv_cap_vm_uninit(struct khv_vm *vm);
 void khv_cap_vcpu_init(struct khv_vcpu *vcpu);
 
+/*
+ * gang.c: who of a group, allowed on these CPUs, is in the next slot; and a VM is in no group any
+ * more. khv_sched_lock is held.
+ */
+void khv_gang_slot(struct khv_law_vm *const *laws, unsigned int nr, const struct cpumask *allowed);
+void khv_gang_release(struct khv_vm *vm);
+
 /* weight.c: there is a VM more or one less, or a weight was set. khv_sched_lock is held. */
 void khv_weight_changed(void);
 /* A VM goes: its threads get back what nice levels they had. khv_sched_lock is held. */

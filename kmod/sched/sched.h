@@ -125,6 +125,8 @@ struct khv_vcpu_sched {
  * @group: which of the host's groups of tasks its vCPUs are in, and on which CPUs they may be:
  *	@cpus is of the task, and not looked at without its reference
  * @done: in this period
+ * @held: its vCPUs are to stay out of the guest in this slot (gang.c); they READ_ONCE
+ * @chosen: it is in the slot that is being put together
  * @pool: its place in that
  *
  * All but @cap under khv_sched_lock.
@@ -141,7 +143,7 @@ struct khv_vm_sched {
 	u64 ran, waited, due;
 	const void *group;
 	const struct cpumask *cpus;
-	bool done;
+	bool done, held, chosen;
 	struct khv_pool_vm pool;
 };
 

@@ -197,6 +197,7 @@ static void control_group(struct khv_vm *first, u64 period)
 		WRITE_ONCE(vm->sched.due, vm->sched.due + vm->sched.law.fair);
 		act(vm);
 	}
+	khv_gang_slot(laws, nr, first->sched.cpus);
 }
 
 /* True if anybody has waited. */
@@ -212,6 +213,8 @@ static bool control_all(u64 period)
 	list_for_each_entry(vm, &khv_sched_vms, sched.node)
 		if (!vm->sched.done)
 			control_group(vm, period);
+		else if (!vm->sched.law.wanted || !vm->sched.cpus)
+			khv_gang_release(vm);
 	return waited;
 }
 
@@ -240,6 +243,7 @@ void khv_weight_forget(struct khv_vm *vm)
 	unsigned int i;
 
 	lockdep_assert_held(&khv_sched_lock);
+	khv_gang_release(vm);
 	khv_for_each_vcpu(i, vcpu, vm)
 		give_back(&vcpu->sched);
 }

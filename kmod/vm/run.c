@@ -268,6 +268,18 @@ static int wait_held(struct khv_vcpu *vcpu)
 	return r ? -EINTR : RESUME_GUEST;
 }
 
+/* Its gang is not in this slot: it waits for a CPU until it is. 0 when that may be over, or -errno. */
+static int wait_slot(struct khv_vcpu *vcpu)
+{
+	int r;
+
+	khv_sched_asleep(&vcpu->sched, KHV_SCHED_WAITING);
+	r = swait_event_interruptible_exclusive(vcpu->wq, !READ_ONCE(vcpu->vm->sched.held) ||
+						(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS));
+	khv_sched_asleep(&vcpu->sched, KHV_SCHED_OTHER);
+	return r ? -EINTR : 0;
+}
+
 /* A vCPU that is not runnable waits here. RESUME_GUEST once it is, or -errno. */
 static int wait_runnable(struct khv_vcpu *vcpu)
 {
@@ -365,6 +377,13 @@ static int run_loop(struct khv_vcpu *vcpu)
 		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
 			r = wait_runnable(vcpu);
 			if (r != RESUME_GUEST)
+				return r;
+			continue;
+		}
+
+		if (unlikely(READ_ONCE(vcpu->vm->sched.held))) {
+			r = wait_slot(vcpu);
+			if (r)
 				return r;
 			continue;
 		}

@@ -40,6 +40,13 @@ static void need_khv(void)
 		ksft_skip("these calls are khv's own");
 }
 
+/* And guests that never stop, beside threads that sleep. */
+static void need_spinning(void)
+{
+	need_khv();
+	need_race();
+}
+
 static struct khv_sched get(struct vm *vm)
 {
 	struct khv_sched p;
@@ -431,7 +438,7 @@ static void test_spinning(void)
 	struct vcpu *vcpu;
 	struct vm *vm;
 
-	need_khv();
+	need_spinning();
 	vm = start(guest_spin, &vcpu);
 	usleep(100000);
 	check_interval(vm, &d);
@@ -496,6 +503,11 @@ static void test_statistics(void)
 	EXPECT(vcpu_statistic(vcpu, "wall_ns") > t.wall);
 }
 
+static long min_long(long a, long b)
+{
+	return a < b ? a : b;
+}
+
 struct runner {
 	struct vcpu *vcpu;
 	pid_t tid;
@@ -538,7 +550,7 @@ static void test_nice(void)
 	pthread_t thread;
 	struct vm *vm;
 
-	need_khv();
+	need_spinning();
 	signal(SIGUSR1, ignore);
 	vm = vm_create(VM_RAM_SIZE, 0);
 	r.vcpu = vcpu_create(vm, 0);
@@ -576,7 +588,7 @@ static void test_capped(void)
 	struct vcpu *vcpu;
 	struct vm *vm;
 
-	need_khv();
+	need_spinning();
 	vm = start(guest_spin, &vcpu);
 	set_cap(vm, 20);
 	usleep(200000);
@@ -604,7 +616,7 @@ static void test_throttled_signal(void)
 	struct vm *vm;
 	uint64_t t0;
 
-	need_khv();
+	need_spinning();
 	signal(SIGUSR1, ignore);
 	vm = vm_create(VM_RAM_SIZE, 0);
 	r.vcpu = vcpu_create(vm, 0);
@@ -638,7 +650,7 @@ static void test_throttled_kill(void)
 	int status;
 	pid_t pid;
 
-	need_khv();
+	need_spinning();
 	pid = fork();
 	if (!pid) {
 		vm = start(guest_spin, &vcpu);
@@ -679,7 +691,7 @@ static void test_turns(void)
 	pthread_t threads[2];
 	struct vm *vm;
 
-	need_khv();
+	need_spinning();
 	vm = vm_create(VM_RAM_SIZE, 0);
 	for (int i = 0; i < 3; i++) {
 		vcpus[i] = vcpu_create(vm, i);
@@ -703,7 +715,78 @@ static void test_turns(void)
 	EXPECT_EQ(sum(&vm_t), vm_t.wall);
 }
 
+static uint64_t ran(struct vm *vm)
+{
+	struct khv_sched_times t = times_of(vm, KHV_SCHED_ALL_VCPUS);
+
+	EXPECT_EQ(sum(&t), t.wall);
+	return t.guest + t.hypervisor;
+}
+
+/*
+ * More vCPUs than CPUs, as gangs: all go on, evenly, whether they are gangs or not, come or
+ * go; and a signal ends the wait for a slot.
+ */
+static void test_gang(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_GANG, .gang = 2 };
+	struct runner r = { 0 };
+	pthread_t thread;
+	struct vcpu *vcpu;
+	struct vm *vms[3];
+	uint64_t before[3], had[3], all = 0, t0;
+
+	need_spinning();
+	signal(SIGUSR1, ignore);
+	for (int i = 0; i < 3; i++) {
+		vms[i] = start(guest_spin, &vcpu);
+		EXPECT_EQ(set(vms[i], p), -EINVAL);
+	}
+	p.gang = 1;
+	for (int i = 0; i < 3; i++) {
+		for (long k = 1; k < min_long(sysconf(_SC_NPROCESSORS_ONLN), GUEST_CPUS); k++) {
+			vcpu = vcpu_create(vms[i], k);
+			guest_start(vcpu, guest_spin);
+			ASSERT(!pthread_create(&thread, NULL, run_until_killed, vcpu));
+		}
+		ASSERT_EQ(set(vms[i], p), 0);
+		EXPECT_EQ(get(vms[i]).gang, 1);
+	}
+	usleep(500000);
+	for (int i = 0; i < 3; i++)
+		before[i] = ran(vms[i]);
+	usleep(2000000);
+	for (int i = 0; i < 3; i++) {
+		had[i] = ran(vms[i]) - before[i];
+		all += had[i];
+	}
+	for (int i = 0; i < 3; i++)
+		EXPECT(had[i] > all / 4 && had[i] < all * 5 / 12, "%lu of %lu", (long)had[i],
+		       (long)all);
+	/* No gang any more: it competes with those that are. */
+	p.gang = 0;
+	ASSERT_EQ(set(vms[0], p), 0);
+	before[0] = ran(vms[0]);
+	usleep(500000);
+	EXPECT(ran(vms[0]) > before[0] + 20 * MS);
+
+	p.gang = 1;
+	r.vcpu = vcpu_create(vms[1], GUEST_CPUS);
+	ASSERT_EQ(set(vms[0], p), 0);
+	guest_start(r.vcpu, guest_spin);
+	ASSERT(!pthread_create(&thread, NULL, run_until_stopped, &r));
+	usleep(100000);
+	t0 = now_ns();
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&r.stopped, __ATOMIC_RELAXED)) {
+		pthread_kill(thread, SIGUSR1);
+		usleep(1000);
+	}
+	EXPECT(now_ns() - t0 < 1000 * MS, "%lu ms", (long)((now_ns() - t0) / MS));
+}
+
 static const struct ksft_test tests[] = {
+	{ "gang", test_gang },
 	{ "capped", test_capped },
 	{ "throttled_signal", test_throttled_signal },
 	{ "throttled_kill", test_throttled_kill },
