@@ -16,18 +16,22 @@ _khv()
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
+	--policy)
+		mapfile -t COMPREPLY < <(compgen -W "fair fcfs sjf priority" -- "$cur")
+		return
+		;;
 	--gang)
 		mapfile -t COMPREPLY < <(compgen -W "on off" -- "$cur")
 		return
 		;;
 	--append | --mem | --cpus | --name | --interval | --count | --timeout | --weight | --cap | \
-	--cap-period | --cap-burst | --pool | --priority | --length)
+	--cap-period | --cap-burst | --pool | --priority | --length | --slots | --aging)
 		return
 		;;
 	esac
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="run ps console pause resume stop kill set sched doctor stat version --help"
+		words="run ps console pause resume stop kill set sched pool doctor stat version --help"
 	else
 		case ${COMP_WORDS[1]} in
 		run) words="--kernel --initrd --append --mem --cpus --user --accel --name --detach $sched --help" ;;
@@ -35,6 +39,7 @@ _khv()
 		console | pause | resume | kill) words="--help" ;;
 		stop) words="--timeout --json --help" ;;
 		set) words="$sched --json --help" ;;
+		pool) words="--policy --slots --aging --json --accel --help" ;;
 		sched) words="--interval --count --json --accel --help" ;;
 		doctor) words="--json --help" ;;
 		stat) words="--interval --count --json --help all" ;;

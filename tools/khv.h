@@ -47,6 +47,7 @@ int khv_cmd_stop(int argc, char **argv);
 int khv_cmd_kill(int argc, char **argv);
 int khv_cmd_set(int argc, char **argv);
 int khv_cmd_sched(int argc, char **argv);
+int khv_cmd_pool(int argc, char **argv);
 int khv_cmd_doctor(int argc, char **argv);
 int khv_cmd_stat(int argc, char **argv);
 int khv_cmd_version(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct command {
 	{ "kill", khv_cmd_kill, "end one at once" },
 	{ "set", khv_cmd_set, "change how one is scheduled" },
 	{ "sched", khv_cmd_sched, "show how virtual machines share the CPUs" },
+	{ "pool", khv_cmd_pool, "list and change pools of virtual machines" },
 	{ "doctor", khv_cmd_doctor, "find out whether this host can run guests, and what to do" },
 	{ "stat", khv_cmd_stat, "show what the virtual machines do" },
 	{ "version", khv_cmd_version, "print the versions of the program and the module" },

@@ -29,7 +29,7 @@ static const struct member {
 	{ KHV_SCHED_CAP_PERIOD, "cap-period", "cap_period", 10, 1000, US_PER_MS, "milliseconds" },
 	{ KHV_SCHED_CAP_BURST, "cap-burst", "cap_burst", 0, 4000000, US_PER_MS, "milliseconds" },
 	{ KHV_SCHED_GANG, "gang", "gang", 0, 1, 1, NULL },
-	{ KHV_SCHED_POOL, "pool", "pool", 0, UINT32_MAX, 1, "a pool's number" },
+	{ KHV_SCHED_POOL, "pool", "pool", 0, KHV_POOLS - 1, 1, "a pool's number" },
 	{ KHV_SCHED_PRIORITY, "priority", "priority", -PRIORITY_MAX, PRIORITY_MAX, 1,
 	  "a priority" },
 	{ KHV_SCHED_LENGTH, "length", "length", 0, 1e9, NS_PER_S, "seconds" },
@@ -188,7 +188,7 @@ static const char *explain(int err)
 	switch (err) {
 	case EPERM:
 		return "that is beyond a limit that root has set (the module's parameters "
-		       "weight_limit and cap_limit)";
+		       "weight_limit, cap_limit and priority_limit, or a pool's policy)";
 	case EINVAL:
 		return "a value is out of range, or this khv module cannot set that";
 	case ENOTTY:

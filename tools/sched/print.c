@@ -3,10 +3,17 @@
  * Shows what khv sched has found: as a table for people, as JSON for programs.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "json.h"
 #include "khv.h"
+#include "sched/pools.h"
 #include "sched/sample.h"
+
+static bool is_held(const struct khv_sched_share *s)
+{
+	return s->vm->flags & KHV_SCHED_VM_HELD;
+}
 
 static void print_share(const struct khv_sched_share *s, FILE *out)
 {
@@ -15,9 +22,10 @@ static void print_share(const struct khv_sched_share *s, FILE *out)
 
 	if (p->cap)
 		snprintf(cap, sizeof(cap), "%u%%", p->cap);
-	fprintf(out, "%4u %5" PRIu64 " %-16s %7d %5u %6u %6s %4s %8d", p->pool,
-		(uint64_t)s->vm->id, s->name ? s->name : "-", s->vm->pid, s->vm->vcpus,
-		p->weight, cap, p->gang ? "on" : "off", p->priority);
+	fprintf(out, "%4u %5u %-4s %5" PRIu64 " %-16s %7d %5u %6u %6s %4s %8d", p->pool,
+		s->vm->place, is_held(s) ? "held" : "runs", (uint64_t)s->vm->id,
+		s->name ? s->name : "-", s->vm->pid, s->vm->vcpus, p->weight, cap,
+		p->gang ? "on" : "off", p->priority);
 	fprintf(out, " %7.1f %7.1f %7.1f %7.1f %7.1f\n", s->asked * 100, s->got * 100,
 		s->waiting * 100, s->throttled * 100, s->halted * 100);
 }
@@ -32,11 +40,13 @@ static void print_index(const char *name, double value, FILE *out)
 
 void khv_sched_print(const struct khv_sched_report *report, FILE *out)
 {
-	fprintf(out, "%4s %5s %-16s %7s %5s %6s %6s %4s %8s %7s %7s %7s %7s %7s\n", "POOL", "VM",
-		"NAME", "PID", "VCPUS", "WEIGHT", "CAP", "GANG", "PRIORITY", "ASKED%", "GOT%",
-		"WAIT%", "THROT%", "HALT%");
+	khv_pools_print(report->pool, report->pools, out);
+	fprintf(out, "\n%4s %5s %-4s %5s %-16s %7s %5s %6s %6s %4s %8s", "POOL", "PLACE", "",
+		"VM", "NAME", "PID", "VCPUS", "WEIGHT", "CAP", "GANG", "PRIORITY");
+	fprintf(out, " %7s %7s %7s %7s %7s\n", "ASKED%", "GOT%", "WAIT%", "THROT%", "HALT%");
 	for (unsigned int i = 0; i < report->shares; i++)
 		print_share(&report->share[i], out);
+	fputc('\n', out);
 	print_index("Jain's index of what was got of what was asked", report->jain, out);
 	print_index("Load-balance factor of the CPUs", report->balance, out);
 }
@@ -53,6 +63,8 @@ static void json_share(const struct khv_sched_share *s, FILE *out)
 		fputs("null", out);
 	fprintf(out, ", \"pid\": %d, \"uid\": %u, \"vcpus\": %u", s->vm->pid, s->vm->uid,
 		s->vm->vcpus);
+	fprintf(out, ", \"place\": %u, \"held\": %s", s->vm->place,
+		is_held(s) ? "true" : "false");
 	fprintf(out, ", \"pool\": %u, \"weight\": %u, \"cap\": %u, \"cap_period\": %u, "
 		"\"cap_burst\": %u, \"gang\": %u, \"priority\": %d, \"length\": %" PRIu64,
 		p->pool, p->weight, p->cap, p->cap_period, p->cap_burst, p->gang, p->priority,
@@ -80,6 +92,8 @@ void khv_sched_json(const struct khv_sched_report *report, FILE *out)
 	fprintf(out, "{\"interval\": %.6f", report->seconds);
 	json_index("jain", report->jain, out);
 	json_index("load_balance", report->balance, out);
+	fputs(", \"pools\": ", out);
+	khv_pools_json(report->pool, report->pools, out);
 	fputs(", \"vms\": [", out);
 	for (unsigned int i = 0; i < report->shares; i++) {
 		if (i)

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "khv.h"
+#include "sched/pools.h"
 #include "sched/sample.h"
 
 #define STAT_MAX	(1u << 20)
@@ -84,6 +85,9 @@ int khv_sched_take(struct khv_sched_sample *s, int fd, const char *accel)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 	take_cpus(s);
+	/* A module without pools has none. */
+	count = khv_pools_take(fd, s->pool);
+	s->pools = count > 0 ? (unsigned int)count : 0;
 	return 0;
 }
 
@@ -131,6 +135,8 @@ static int by_pool(const void *a, const void *b)
 
 	if (x->sched.pool != y->sched.pool)
 		return x->sched.pool < y->sched.pool ? -1 : 1;
+	if (x->place != y->place)
+		return x->place < y->place ? -1 : 1;
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -176,6 +182,8 @@ int khv_sched_compare(const struct khv_sched_sample *before, const struct khv_sc
 				r->share[r->shares++] = compare(&before->vm[j], &after->vm[i],
 								r->seconds);
 	qsort(r->share, r->shares, sizeof(*r->share), by_pool);
+	r->pool = after->pool;
+	r->pools = after->pools;
 	r->jain = fairness(r);
 	r->balance = balance(before, after);
 	return 0;

@@ -19,6 +19,8 @@ struct khv_sched_sample {
 	/* For each CPU of the host that is online, in ticks of USER_HZ. */
 	uint64_t busy[KHV_SAMPLE_CPUS];
 	unsigned int cpus;
+	struct khv_pool pool[KHV_POOLS];	/* those with a policy or members */
+	unsigned int pools;
 };
 
 /* Take one from the device @fd, whose path is @accel. Returns 0, or -1 after a message. */
@@ -36,9 +38,11 @@ struct khv_sched_share {
 
 struct khv_sched_report {
 	double seconds;
-	struct khv_sched_share *share;	/* from malloc(); by pool, in the order of creation */
+	struct khv_sched_share *share;	/* from malloc(); by pool, in the pool's order */
 	unsigned int shares;
 	double jain;		/* of got over asked, of those due 1 % of a CPU; or -1: nobody */
+	const struct khv_pool *pool;
+	unsigned int pools;
 	double balance;		/* the mean CPU's load over the highest; or -1: no load */
 };
 

@@ -26,7 +26,7 @@ static void test_options(void)
 		{ "weight", "" }, { "weight", "-1" }, { "weight", "nan" }, { "weight", "1%" },
 		{ "cap", "0" }, { "cap", "1000001" }, { "cap", "50%%" }, { "cap", "inf" },
 		{ "cap-period", "9" }, { "cap-period", "1001" }, { "cap-burst", "-1" },
-		{ "gang", "1" }, { "gang", "" }, { "pool", "-1" }, { "pool", "4294967296" },
+		{ "gang", "1" }, { "gang", "" }, { "pool", "-1" }, { "pool", "64" },
 		{ "priority", "3000000000" }, { "length", "-1" }, { "length", "1e30" },
 		{ "nice", "1" },
 	};
@@ -54,7 +54,8 @@ static void test_messages(void)
 	static const char *const bad[] = {
 		"khv1 set nice=1", "khv1 set weight=", "khv1 set weight=-1", "khv1 set weight=x",
 		"khv1 set weight=4294967296", "khv1 set priority=--1",
-		"khv1 set priority=2147483648", "khv1 set length=9223372036854775808", "khv1 set set=1", "khv1 set reserved=1",
+		"khv1 set priority=2147483648", "khv1 set length=9223372036854775808",
+		"khv1 set set=1", "khv1 set reserved=1",
 	};
 	struct khv_sched p = {
 		.set = 0xff, .weight = 1, .cap = 2, .cap_period = 3, .cap_burst = 4, .gang = 1,
@@ -83,7 +84,9 @@ static void test_messages(void)
 
 static bool near(double a, double b)
 {
-	return a > b - 1e-6 && a < b + 1e-6;
+	double difference = a - b;
+
+	return difference > -0.000001 && difference < 0.000001;
 }
 
 static void test_jain(void)
@@ -118,7 +121,8 @@ static void test_compare(void)
 		{ .id = 2, .sched.pool = 3 },
 		{ .id = 3 },
 	}, b[] = {
-		{ .id = 2, .pid = 20, .vcpus = 2, .sched = { .pool = 3, .weight = 300, .cap = 50 },
+		{ .id = 2, .pid = 20, .vcpus = 2, .flags = KHV_SCHED_VM_HELD, .place = 7,
+		  .sched = { .pool = 3, .weight = 300, .cap = 50 },
 		  .due = 2 * S, .times = { .guest = S, .hypervisor = S, .throttled = S } },
 		{ .id = 1, .pid = 10, .vcpus = 1, .sched.weight = 100, .due = 6 * S,
 		  .times = { .guest = 8 * S, .waiting = 2 * S } },
@@ -127,6 +131,8 @@ static void test_compare(void)
 	static struct khv_sched_sample before = { .vm = a, .vms = 3, .cpus = 2, .busy = { 5, 5 } };
 	static struct khv_sched_sample after = {
 		.ns = 2 * S, .vm = b, .vms = 3, .cpus = 2, .busy = { 205, 105 },
+		.pools = 1, .pool = { { .pool = 3, .policy = KHV_POOL_SJF, .slots = 2, .aging = 5,
+					.members = 1, .running = 1 } },
 	};
 	struct khv_sched_report r;
 	char *text = NULL;
@@ -146,8 +152,11 @@ static void test_compare(void)
 	khv_sched_json(&r, out);
 	fclose(out);
 	ok(strstr(text, "{\"interval\": 2.000000, \"jain\": 1.000000, \"load_balance\": 0.750000, "
-		  "\"vms\": [{\"vm\": 1, \"name\": null, \"pid\": 10") &&
-	   strstr(text, "\"name\": \"we\\\"b\"") && strstr(text, "\"asked\": 1.000000") &&
+		  "\"pools\": [{\"pool\": 3, \"policy\": \"sjf\", \"slots\": 2, \"aging\": 5, "
+		  "\"members\": 1, \"running\": 1}], \"vms\": [{\"vm\": 1, \"name\": null, ") &&
+	   strstr(text, "\"name\": \"we\\\"b\"") &&
+	   strstr(text, "\"place\": 7, \"held\": true") &&
+	   strstr(text, "\"asked\": 1.000000") &&
 	   !strcmp(text + len - 5, "}}]}\n"), "JSON: %s", text);
 	free(text);
 	out = open_memstream(&text, &len);
