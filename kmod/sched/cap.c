@@ -89,9 +89,10 @@ void khv_cap_run(struct khv_vcpu *vcpu)
 	struct khv_vcpu_sched *s = &vcpu->sched;
 
 	if (likely(!s->cap.drawn)) {
-		if (unlikely(capped(vcpu->vm)))
-			khv_request(vcpu, KHV_REQ_CAP);
-		return;
+		if (likely(!capped(vcpu->vm)))
+			return;
+		/* Nothing yet; but what it runs until there is more counts. */
+		s->cap.drawn = true;
 	}
 	s->cap.charged = s->ns[KHV_SCHED_RUNNING];
 	if (s->cap.slice > 0)
