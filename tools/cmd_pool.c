@@ -114,12 +114,6 @@ static int parse(int argc, char **argv, struct options *o)
 	return 0;
 }
 
-static const char *advice(int err)
-{
-	return err == EPERM ? "pools are root's to change"
-	     : err == ENOTTY ? "pools are of khv's module; is this its device?" : NULL;
-}
-
 static int change(const struct options *o, int fd, struct khv_pool *pool)
 {
 	struct khv_pool set = {
@@ -130,7 +124,9 @@ static int change(const struct options *o, int fd, struct khv_pool *pool)
 	};
 
 	if (ioctl(fd, KHV_SET_POOL, &set))
-		return khv_fail("change", "the pool", advice(errno), "KHV_SET_POOL: %m");
+		return khv_fail("change", "the pool",
+				errno == EPERM ? "pools are root's to change" : NULL,
+				"KHV_SET_POOL: %m");
 	return khv_pool_take(fd, set.pool, pool) ?
 		khv_fail("read", "the pool", NULL, "KHV_GET_POOL: %m") : 0;
 }
@@ -146,8 +142,8 @@ static int show(const struct options *o, int fd)
 	else if (khv_pool_take(fd, (unsigned int)o->number, pools))
 		n = -1;
 	if (n < 0)
-		return khv_fail("read", "the pools", advice(errno), "KHV_GET_POOL on %s: %m",
-				o->accel);
+		return khv_fail("read", "the pools", "it wants the khv module",
+				"KHV_GET_POOL on %s: %m", o->accel);
 	if (set && change(o, fd, pools))
 		return -1;
 	if (o->json) {
