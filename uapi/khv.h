@@ -47,14 +47,14 @@
  */
 #define KHV_CAP_SCHED		(KHV_CAP_BASE + 1)
 
-#define KHV_SCHED_WEIGHT	(1U << 0)
-#define KHV_SCHED_CAP		(1U << 1)
-#define KHV_SCHED_CAP_PERIOD	(1U << 2)
-#define KHV_SCHED_CAP_BURST	(1U << 3)
-#define KHV_SCHED_GANG		(1U << 4)
-#define KHV_SCHED_POOL		(1U << 5)
-#define KHV_SCHED_PRIORITY	(1U << 6)
-#define KHV_SCHED_LENGTH	(1U << 7)
+#define KHV_SCHED_WEIGHT	0x01
+#define KHV_SCHED_CAP		0x02
+#define KHV_SCHED_CAP_PERIOD	0x04
+#define KHV_SCHED_CAP_BURST	0x08
+#define KHV_SCHED_GANG		0x10
+#define KHV_SCHED_POOL		0x20
+#define KHV_SCHED_PRIORITY	0x40
+#define KHV_SCHED_LENGTH	0x80
 
 #define KHV_SCHED_WEIGHT_MAX	10000
 #define KHV_SCHED_CAP_MAX	1000000		/* percent of one CPU */
@@ -135,7 +135,7 @@ struct khv_sched_stats {
 };
 
 /* Its pool does not let it run now. */
-#define KHV_SCHED_VM_HELD	(1U << 0)
+#define KHV_SCHED_VM_HELD	0x01
 
 /**
  * struct khv_sched_vm - one of all VMs

@@ -23,7 +23,7 @@ u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES])
 /* Bring @s->ns up to date. Its thread, inside KVM_RUN, preemption off. */
 void khv_sched_update(struct khv_vcpu_sched *s);
 
-/* cap.c: the vCPU begins to run, and stops; then it @waits for a CPU or sleeps. In the scheduler. */
+/* cap.c: the vCPU begins to run; it stops, and @waits for a CPU or sleeps. In the scheduler. */
 void khv_cap_run(struct khv_vcpu *vcpu);
 void khv_cap_stop(struct khv_vcpu *vcpu, bool waits);
 /* @vm->sched.params have changed. khv_sched_lock is held. */

@@ -37,6 +37,7 @@ MODULE_PARM_DESC(priority_limit, "highest priority in its pool that a VM gets wi
 #define POOL_MEMBERS	(KHV_SCHED_POOL | KHV_SCHED_PRIORITY | KHV_SCHED_LENGTH)
 #define SETTABLE	(KHV_SCHED_WEIGHT | CAP_MEMBERS | POOL_MEMBERS | KHV_SCHED_GANG)
 
+/* Guards khv_sched_vms, and how each of them is scheduled. */
 DEFINE_MUTEX(khv_sched_lock);
 LIST_HEAD(khv_sched_vms);
 
@@ -106,7 +107,8 @@ static bool valid(const struct khv_sched *p)
 	return p->weight >= 1 && p->weight <= KHV_SCHED_WEIGHT_MAX &&
 	       p->cap <= KHV_SCHED_CAP_MAX &&
 	       p->cap_period >= KHV_SCHED_PERIOD_MIN && p->cap_period <= KHV_SCHED_PERIOD_MAX &&
-	       p->cap_burst <= (u64)p->cap_period * p->cap / 100 && p->gang <= 1 && p->pool < KHV_POOLS;
+	       p->cap_burst <= (u64)p->cap_period * p->cap / 100 && p->gang <= 1 &&
+	       p->pool < KHV_POOLS;
 }
 
 /* What root has limited, only root raises; what is not touched may stay. */

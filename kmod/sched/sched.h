@@ -92,7 +92,8 @@ struct khv_vm_cap {
  * @set_nice: what weight.c made it
  * @error: of the levels so far, for khv_law_nice()
  *
- * @task and what follows is under khv_sched_lock. All else is written by the thread inside KVM_RUN, in the scheduler too.
+ * @task and what follows is under khv_sched_lock. All else is written by the thread inside
+ * KVM_RUN, in the scheduler too.
  */
 struct khv_vcpu_sched {
 	seqcount_t seq;
@@ -167,7 +168,7 @@ static inline void khv_sched_asleep(struct khv_vcpu_sched *s, enum khv_sched_sta
 int khv_cap_work(struct khv_vcpu *vcpu);
 
 /* More than any TSC, so that the sign says whether it was taken off. */
-#define KHV_SCHED_TSC_BIAS	(1ULL << 62)
+#define KHV_SCHED_TSC_BIAS	BIT_ULL(62)
 
 /* Around the instruction that enters the guest. One word, so that readers need no lock. */
 static __always_inline void khv_sched_guest_enter(struct khv_vcpu_sched *s)

@@ -268,7 +268,7 @@ static int wait_held(struct khv_vcpu *vcpu)
 	return r ? -EINTR : RESUME_GUEST;
 }
 
-/* Its gang is not in this slot: it waits for a CPU until it is. 0 when that may be over, or -errno. */
+/* Its gang is not in this slot: it waits for a CPU. 0 when that may be over, or -errno. */
 static int wait_slot(struct khv_vcpu *vcpu)
 {
 	int r;

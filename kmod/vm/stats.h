@@ -58,8 +58,9 @@ int khv_vcpu_stats_fd(struct khv_vcpu *vcpu);
 /*
  * debugfs, for root: khv/ with totals over all VMs, a folder PID-FD in it for each
  * VM (PID-FD.N if there is one of that name), with the VM's own counters and the
- * sums of its vCPUs', and a folder vcpuN in that. A file per counter, one for exits by reason
- * and one, "times", for where time went; a vCPU's are all in one, "stats". Failures are ignored, as the kernel recommends.
+ * sums of its vCPUs', and a folder vcpuN in that. A file per counter, one for exits by
+ * reason and one, "times", for where time went; a vCPU's are all in one, "stats".
+ * Failures are ignored, as the kernel recommends.
  */
 void khv_debugfs_init(void);
 void khv_debugfs_exit(void);

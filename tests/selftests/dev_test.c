@@ -101,7 +101,7 @@ static const struct {
 static bool may_be_none(long number)
 {
 	return number == KVM_CAP_XCRS || number == KHV_CAP_NO_REAL_MODE ||
-	       number == KHV_CAP_SCHED;
+	       number == KVM_CAP_TSC_CONTROL || number == KVM_CAP_VM_TSC_CONTROL;
 }
 
 static bool is_listed(long number)
