@@ -450,6 +450,7 @@ static int call_locked(struct khv_vcpu *vcpu, const struct khv_ioctl *row,
 
 	if (mutex_lock_killable(&vcpu->lock))
 		return -EINTR;
+	khv_tsc_catch_up(vcpu);
 	if (row->flags & KHV_IOC_SRCU) {
 		idx = srcu_read_lock(&vcpu->vm->srcu);
 		ret = row->vcpu(vcpu, arg);
@@ -467,6 +468,7 @@ static int run(struct khv_vcpu *vcpu, unsigned long raw)
 
 	if (mutex_lock_killable(&vcpu->lock))
 		return -EINTR;
+	khv_tsc_catch_up(vcpu);
 	if (!raw)
 		ret = khv_vcpu_run(vcpu);
 	mutex_unlock(&vcpu->lock);

@@ -412,6 +412,7 @@ static int gtod_notify(struct notifier_block *nb, unsigned long was_set, void *p
 	const struct timekeeper *tk = priv;
 	bool tsc = tk->tkr_mono.clock->vdso_clock_mode == VDSO_CLOCKMODE_TSC;
 
+	khv_tsc_host_tick(was_set);
 	if (tsc == tsc_clocksource && !was_set)
 		return NOTIFY_OK;
 	WRITE_ONCE(tsc_clocksource, tsc);

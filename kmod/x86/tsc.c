@@ -3,9 +3,14 @@
  * The guests' TSCs: offset, frequency, and how those of a VM's vCPUs stay together. The
  * processor applies offset and ratio ("SDM, Time-Stamp Counter Offsetting and Scaling");
  * the clock that guests compute from it is x86/pvclock.c's.
+ *
+ * In S3 the host's TSC may lose its value. What it lost is added to all that is computed
+ * from it here, so that this goes on counting, and to each vCPU's offset once, when somebody
+ * takes the vCPU: user threads do not run before that is known.
  */
 #include <asm/msr.h>
 #include <asm/tsc.h>
+#include <linux/atomic.h>
 #include <linux/math64.h>
 
 #include "irqchip/lapic.h"
@@ -15,6 +20,20 @@
 
 /* In parts per million: what the host's own NTP would take for the same frequency. */
 #define TSC_TOLERANCE	250
+
+/* Ticks in all that the host's TSC lost. */
+static atomic64_t host_lost;
+static u64 host_seen;
+
+void khv_tsc_host_tick(bool resumed)
+{
+	u64 now = rdtsc();
+
+	/* A second is more than two processors' TSCs differ by. */
+	if (resumed && now < host_seen && host_seen - now > (u64)tsc_khz * 1000)
+		atomic64_add(host_seen - now, &host_lost);
+	host_seen = now;
+}
 
 static u64 scaled(u64 host_tsc, u64 ratio)
 {
@@ -61,7 +80,7 @@ void khv_vm_tsc_init(struct khv_vm *vm)
 	struct khv_vm_tsc *tsc = &vm->clock.tsc;
 
 	tsc->khz = tsc_khz;
-	tsc->created_at = rdtsc_ordered();
+	tsc->created_at = rdtsc_ordered() + atomic64_read(&host_lost);
 	tsc->ratio = KHV_TSC_UNSCALED;
 	tsc->offset = -tsc->created_at;
 	tsc->written = 0;
@@ -94,6 +113,12 @@ static u64 start_offset(struct khv_vm_clock *clock, u64 ratio)
 	return offset;
 }
 
+/* What @offset, without losses, is for @vcpu's processor. */
+static u64 with_lost(const struct khv_vcpu *vcpu, u64 offset, u64 ratio)
+{
+	return offset + scaled(vcpu->tsc.lost, ratio);
+}
+
 /* To the processor, and to what was computed from the old one. */
 static void changed(struct khv_vcpu *vcpu)
 {
@@ -108,7 +133,9 @@ void khv_tsc_reset(struct khv_vcpu *vcpu)
 	/* It was found good when it was set. */
 	vcpu->tsc.khz = READ_ONCE(vcpu->vm->clock.tsc.khz);
 	vcpu->tsc.ratio = ratio_of(vcpu->tsc.khz);
-	vcpu->tsc.offset = start_offset(&vcpu->vm->clock, vcpu->tsc.ratio);
+	vcpu->tsc.lost = atomic64_read(&host_lost);
+	vcpu->tsc.offset = with_lost(vcpu, start_offset(&vcpu->vm->clock, vcpu->tsc.ratio),
+				     vcpu->tsc.ratio);
 	khv_hw->set_tsc(vcpu);
 }
 
@@ -134,8 +161,8 @@ int khv_tsc_set_khz(struct khv_vcpu *vcpu, unsigned long asked)
 	tsc->khz = khz;
 	if (ratio == old)
 		return 0;
-	if (tsc->offset == -scaled(vcpu->vm->clock.tsc.created_at, old))
-		tsc->offset = start_offset(&vcpu->vm->clock, ratio);
+	if (tsc->offset == with_lost(vcpu, -scaled(vcpu->vm->clock.tsc.created_at, old), old))
+		tsc->offset = with_lost(vcpu, start_offset(&vcpu->vm->clock, ratio), ratio);
 	tsc->ratio = ratio;
 	changed(vcpu);
 	return 0;
@@ -149,6 +176,16 @@ void khv_tsc_set_offset(struct khv_vcpu *vcpu, u64 offset)
 	changed(vcpu);
 }
 
+void khv_tsc_catch_up(struct khv_vcpu *vcpu)
+{
+	u64 missing = atomic64_read(&host_lost) - vcpu->tsc.lost;
+
+	if (likely(!missing))
+		return;
+	vcpu->tsc.lost += missing;
+	khv_tsc_set_offset(vcpu, vcpu->tsc.offset + scaled(missing, vcpu->tsc.ratio));
+}
+
 void khv_tsc_write(struct khv_vcpu *vcpu, u64 data)
 {
 	struct khv_vm_clock *clock = &vcpu->vm->clock;
@@ -159,7 +196,7 @@ void khv_tsc_write(struct khv_vcpu *vcpu, u64 data)
 
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	meet(clock, ratio);
-	now = rdtsc_ordered();
+	now = rdtsc_ordered() + vcpu->tsc.lost;
 	distance = data - (tsc->written + scaled(now, ratio) - scaled(tsc->written_at, ratio));
 	/* Zero is a vCPU that comes late: it joins the others. */
 	if (data && (distance < -second || distance > second))
@@ -169,7 +206,7 @@ void khv_tsc_write(struct khv_vcpu *vcpu, u64 data)
 	tsc->written_at = now;
 	offset = tsc->offset;
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
-	khv_tsc_set_offset(vcpu, offset);
+	khv_tsc_set_offset(vcpu, with_lost(vcpu, offset, ratio));
 }
 
 void khv_tsc_client_offset(struct khv_vcpu *vcpu, u64 offset)
@@ -180,9 +217,9 @@ void khv_tsc_client_offset(struct khv_vcpu *vcpu, u64 offset)
 
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	tsc->ratio = vcpu->tsc.ratio;
-	tsc->written_at = rdtsc_ordered();
-	tsc->written = scaled(tsc->written_at, tsc->ratio) + offset;
-	tsc->offset = offset;
+	tsc->offset = offset - scaled(vcpu->tsc.lost, tsc->ratio);
+	tsc->written_at = rdtsc_ordered() + vcpu->tsc.lost;
+	tsc->written = scaled(tsc->written_at, tsc->ratio) + tsc->offset;
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 	khv_tsc_set_offset(vcpu, offset);
 }

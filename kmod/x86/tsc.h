@@ -19,6 +19,7 @@ struct khv_tsc {
 	u32 khz;		/* as the client has it: no ratio where that is near enough */
 	u64 ratio;
 	u64 offset;
+	u64 lost;		/* what of the host's losses is in the offset */
 };
 
 /*
@@ -27,7 +28,7 @@ struct khv_tsc {
  */
 struct khv_vm_tsc {
 	u32 khz;		/* of new vCPUs */
-	u64 created_at;		/* the host's TSC when the VM came to be */
+	u64 created_at;		/* the host's TSC when the VM came to be, as all here with its losses */
 	u64 ratio, offset;	/* of the vCPU that was last written or created */
 	u64 written, written_at;	/* its value, and the host's TSC then */
 };
@@ -55,6 +56,14 @@ void khv_tsc_write(struct khv_vcpu *vcpu, u64 data);
 void khv_tsc_client_offset(struct khv_vcpu *vcpu, u64 offset);
 /* The guest moved its TSC. */
 void khv_tsc_set_offset(struct khv_vcpu *vcpu, u64 offset);
+
+/*
+ * The host's timekeeper moved on; @resumed: perhaps after a sleep, from which TSCs come back
+ * near 0. Only one caller at a time, with interrupts off.
+ */
+void khv_tsc_host_tick(bool resumed);
+/* Whoever has taken vcpu->lock: what the host's TSC lost meanwhile, the guest's did not. */
+void khv_tsc_catch_up(struct khv_vcpu *vcpu);
 
 /* The TSC as the guest reads it now, and at the host's @host_tsc. */
 u64 khv_guest_tsc(struct khv_vcpu *vcpu);

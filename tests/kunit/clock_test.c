@@ -257,6 +257,42 @@ static void tsc_ratios(struct kunit *test)
 	khv_caps.tsc_scaling = false;
 }
 
+/* S3 takes the host's TSC back to nothing: the guest's goes on. */
+static void tsc_after_sleep(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test);
+	u64 hour = 3600000 * (u64)tsc_khz, before, after;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		khv_tsc_host_tick(false);
+		before = khv_guest_tsc(vcpu);
+		khv_tsc_catch_up(vcpu);
+		KUNIT_EXPECT_GE(test, khv_guest_tsc(vcpu), before);
+		/* The timekeeper's last look was an hour ahead of what the TSC is now. */
+		host_seen += hour;
+		khv_tsc_host_tick(true);
+		khv_tsc_catch_up(vcpu);
+		after = khv_guest_tsc(vcpu);
+		KUNIT_EXPECT_GE(test, after, before + hour - (u64)tsc_khz * 1000);
+		KUNIT_EXPECT_LE(test, after, before + hour + 10000 * (u64)tsc_khz);
+		writes_meet(test, vcpu, (u64)tsc_khz * 1000);
+		khv_tsc_client_offset(vcpu, 0);
+		KUNIT_EXPECT_EQ(test, vcpu->tsc.offset, 0ULL);
+		KUNIT_EXPECT_EQ(test, offset_after(vcpu, khv_guest_tsc(vcpu)), 0ULL);
+		/* Another vCPU comes, at another frequency: counted from the VM's creation. */
+		khv_caps.tsc_scaling = true;
+		KUNIT_EXPECT_EQ(test, khv_vm_tsc_set_khz(vcpu->vm, 2 * tsc_khz), 0);
+		khv_tsc_reset(vcpu);
+		KUNIT_EXPECT_GE(test, khv_guest_tsc(vcpu), 2 * (i + 1) * (hour - 1000 * tsc_khz));
+		KUNIT_EXPECT_LE(test, khv_guest_tsc(vcpu), 2 * (i + 1) * (hour + 10000ULL * tsc_khz));
+		KUNIT_EXPECT_EQ(test, khv_vm_tsc_set_khz(vcpu->vm, 0), 0);
+		khv_tsc_reset(vcpu);
+		khv_caps.tsc_scaling = false;
+	}
+	atomic64_set(&host_lost, 0);
+}
+
 /* The guest computes the same time from a TSC of another frequency. */
 static void page_of_scaled_tsc(struct kunit *test)
 {
@@ -292,6 +328,7 @@ static struct kunit_case clock_cases[] = {
 	KUNIT_CASE(set_clock),
 	KUNIT_CASE(tsc_writes_meet),
 	KUNIT_CASE(tsc_ratios),
+	KUNIT_CASE(tsc_after_sleep),
 	KUNIT_CASE(page_of_scaled_tsc),
 	{}
 };
