@@ -12,7 +12,7 @@
 
 KERNEL=${KERNEL:-small}
 KERNELS=${HOST_KERNELS-debian-6.1}
-OPTIONS=(--cpu "$CPU" --kernel "$KERNEL" --smp 2 --timeout $((900 + ${HOST_CYCLES:-0} * 60))
+OPTIONS=(--cpu "$CPU" --kernel "$KERNEL" --smp 2 --timeout $((2400 + ${HOST_CYCLES:-0} * 60))
 	 --append "hpet=disable suspend.pm_test_delay=1 ${HOST_CPU0:+cpu0_hotplug}")
 
 # tests NAME...: those of host-test.
@@ -35,7 +35,7 @@ freeze()
 
 	for try in 1 2 3; do
 		status=0
-		"$RUN" "${OPTIONS[@]}" --timeout 200 -- host-test -t 10 suspend.freeze \
+		"$RUN" "${OPTIONS[@]}" --timeout $([ "$CPU" = amd ] && echo 200 || echo 600) -- host-test -t 10 suspend.freeze \
 			>"$WORK/freeze.tap" || status=$?
 		cat "$WORK/freeze.tap"
 		[ "$status" = 124 ] || break
@@ -90,7 +90,13 @@ amd)
 	freeze ;;
 *)
 	CYCLES=${HOST_CYCLES:-2}
-	tests hotplug nmi suspend ;;
+	tests hotplug nmi suspend.rehearsal
+	# With one processor: in Bochs the others come back from S3 with a TSC of 0, with khv or
+	# without, which nothing that takes TSCs for one clock survives.
+	OPTIONS+=(--smp 1)
+	tests suspend.mem
+	OPTIONS+=(--smp 2)
+	freeze ;;
 esac
 restart reboot "reboot -f"
 restart sysrq-b "echo b >/proc/sysrq-trigger; sleep 60"
