@@ -10,9 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -71,23 +69,14 @@ static uint64_t sum(const struct khv_sched_times *t)
 
 static void test_defaults(void)
 {
-	struct khv_sched p;
+	struct khv_sched p, wanted = { .weight = 100, .cap_period = 100000 };
 	struct vm *vm;
 
 	need_khv();
 	vm = vm_create(0, 0);
 	p = get(vm);
-	EXPECT_EQ(p.set, vm_check_extension(vm, KHV_CAP_SCHED));
-	EXPECT_EQ(p.weight, 100);
-	EXPECT_EQ(p.cap, 0);
-	EXPECT_EQ(p.cap_period, 100000);
-	EXPECT_EQ(p.cap_burst, 0);
-	EXPECT_EQ(p.gang, 0);
-	EXPECT_EQ(p.pool, 0);
-	EXPECT_EQ(p.priority, 0);
-	EXPECT_EQ(p.length, 0);
-	for (size_t i = 0; i < KSFT_ARRAY_SIZE(p.reserved); i++)
-		EXPECT_EQ(p.reserved[i], 0);
+	wanted.set = vm_check_extension(vm, KHV_CAP_SCHED);
+	EXPECT(!memcmp(&p, &wanted, sizeof(p)));
 }
 
 static int set(struct vm *vm, struct khv_sched p)
@@ -503,11 +492,6 @@ static void test_statistics(void)
 	EXPECT(vcpu_statistic(vcpu, "wall_ns") > t.wall);
 }
 
-static long min_long(long a, long b)
-{
-	return a < b ? a : b;
-}
-
 struct runner {
 	struct vcpu *vcpu;
 	pid_t tid;
@@ -525,6 +509,15 @@ static void *run_until_stopped(void *arg)
 	for (;;)
 		pause();
 	return NULL;
+}
+
+static void stop(struct runner *r, pthread_t thread)
+{
+	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&r->stopped, __ATOMIC_RELAXED)) {
+		pthread_kill(thread, SIGUSR1);
+		usleep(1000);
+	}
 }
 
 static bool nice_becomes(pid_t tid, int nice)
@@ -567,11 +560,7 @@ static void test_nice(void)
 	/* The owner's own level counts as well: 80 / 100 of that of nice 5. */
 	ASSERT(!setpriority(PRIO_PROCESS, r.tid, 5));
 	EXPECT(nice_becomes(r.tid, 6));
-	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&r.stopped, __ATOMIC_RELAXED)) {
-		pthread_kill(thread, SIGUSR1);
-		usleep(10000);
-	}
+	stop(&r, thread);
 	EXPECT(nice_becomes(r.tid, 5));
 }
 
@@ -629,11 +618,7 @@ static void test_throttled_signal(void)
 	while (!times_of(vm, 0).throttled);
 	usleep(50000);
 	t0 = now_ns();
-	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&r.stopped, __ATOMIC_RELAXED)) {
-		pthread_kill(thread, SIGUSR1);
-		usleep(1000);
-	}
+	stop(&r, thread);
 	EXPECT(now_ns() - t0 < 500 * MS, "%lu ms", (long)((now_ns() - t0) / MS));
 	t = times_of(vm, 0);
 	EXPECT_EQ(sum(&t), t.wall);
@@ -735,6 +720,7 @@ static void test_gang(void)
 	struct vcpu *vcpu;
 	struct vm *vms[3];
 	uint64_t before[3], had[3], all = 0, t0;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	need_spinning();
 	signal(SIGUSR1, ignore);
@@ -744,7 +730,7 @@ static void test_gang(void)
 	}
 	p.gang = 1;
 	for (int i = 0; i < 3; i++) {
-		for (long k = 1; k < min_long(sysconf(_SC_NPROCESSORS_ONLN), GUEST_CPUS); k++) {
+		for (long k = 1; k < cpus && k < GUEST_CPUS; k++) {
 			vcpu = vcpu_create(vms[i], k);
 			guest_start(vcpu, guest_spin);
 			ASSERT(!pthread_create(&thread, NULL, run_until_killed, vcpu));
@@ -777,11 +763,7 @@ static void test_gang(void)
 	ASSERT(!pthread_create(&thread, NULL, run_until_stopped, &r));
 	usleep(100000);
 	t0 = now_ns();
-	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&r.stopped, __ATOMIC_RELAXED)) {
-		pthread_kill(thread, SIGUSR1);
-		usleep(1000);
-	}
+	stop(&r, thread);
 	EXPECT(now_ns() - t0 < 1000 * MS, "%lu ms", (long)((now_ns() - t0) / MS));
 }
 
