@@ -96,10 +96,11 @@ struct khv_sched {
  * struct khv_sched_times - where the time of a vCPU went, in nanoseconds
  * @guest: in the guest
  * @hypervisor: on a CPU inside KVM_RUN, but not in the guest
- * @waiting: for a CPU, which others had. What is added for a wake-up is known when it is over
+ * @waiting: for a CPU, which others had; also the thread on its way back into KVM_RUN.
+ *	What is added for that and for a wake-up is known when it is over
  * @halted: asleep until the guest has something to do
  * @throttled: held back by a cap
- * @other: not inside KVM_RUN, or asleep there for a reason of the host's
+ * @other: not inside KVM_RUN and not waiting, or asleep there for a reason of the host's
  * @wall: since the vCPU was created. The others add up to it
  *
  * Of a VM: the sums over its vCPUs.

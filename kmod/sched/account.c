@@ -105,19 +105,29 @@ void khv_sched_vcpu_init(struct khv_vcpu *vcpu)
 
 void khv_sched_enter(struct khv_vcpu *vcpu)
 {
+	struct khv_vcpu_sched *s = &vcpu->sched;
+	u64 delay = waited(), wait = 0;
+
+	/* What the thread waited on its way back here the guest waited, too. */
+	if (s->left == current && delay > s->run_delay)
+		wait = delay - s->run_delay;
 	/* The list is the thread's own: nobody else looks at it, but the scheduler. */
 	preempt_disable();
-	change_state(&vcpu->sched, KHV_SCHED_RUNNING, 0);
-	preempt_notifier_register(&vcpu->sched.notifier);
+	change_state(s, KHV_SCHED_RUNNING, wait);
+	preempt_notifier_register(&s->notifier);
 	khv_cap_run(vcpu);
 	preempt_enable();
 }
 
 void khv_sched_leave(struct khv_vcpu *vcpu)
 {
+	struct khv_vcpu_sched *s = &vcpu->sched;
+
 	preempt_disable();
-	preempt_notifier_unregister(&vcpu->sched.notifier);
-	change_state(&vcpu->sched, KHV_SCHED_OTHER, 0);
+	preempt_notifier_unregister(&s->notifier);
+	change_state(s, KHV_SCHED_OTHER, 0);
+	s->run_delay = waited();
+	s->left = current;
 	khv_cap_stop(vcpu, false);
 	preempt_enable();
 }

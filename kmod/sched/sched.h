@@ -84,7 +84,8 @@ struct khv_vm_cap {
  * @ns: how long it was in each state
  * @guest: TSC cycles in the guest; less the TSC and a bias while it is there
  * @created: the first @since
- * @run_delay: what the thread had waited in all when it lost its CPU
+ * @run_delay: what the thread had waited in all when it lost its CPU, or left KVM_RUN
+ * @left: the thread that did, to be compared only
  * @cap: see there
  * @notifier: in the list of the thread inside KVM_RUN
  * @task: the thread whose nice level is weight.c's, with a reference, or NULL
@@ -103,6 +104,7 @@ struct khv_vcpu_sched {
 	u64 guest;
 	u64 created;
 	u64 run_delay;
+	const void *left;
 	struct khv_vcpu_cap cap;
 	struct preempt_notifier notifier;
 
