@@ -14,9 +14,6 @@
  *
  * "all" runs what docs/scheduler.md promises.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,119 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "guest.h"
-#include "guest_cpu.h"
-#include "khv.h"
-#include "ksft.h"
+#include "party.h"
 
-#define MOST	8
-
-struct party {
-	unsigned int weight, vcpus, cap;	/* vcpus 0: a host task */
-	struct vm *vm;
-	pthread_t thread;
-	uint64_t before, first;
-	unsigned int due;			/* in parts per million of a CPU */
-};
-
-static struct party parties[MOST];
-static unsigned int nr_parties, nr_cpus;
 static unsigned int seconds = 2, windows = 4, percent;
-
-static void guest_spin(void)
-{
-	for (;;)
-		cpu_pause();
-}
-
-static void *run_vcpu(void *arg)
-{
-	for (;;)
-		try_run(arg);
-	return NULL;
-}
-
-static void *run_task(void *unused)
-{
-	for (;;)
-		asm volatile("" : : : "memory");
-	return NULL;
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	ASSERT(!clock_gettime(clock, &t));
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
-/* CPU time that it has had. */
-static uint64_t had(const struct party *p)
-{
-	struct khv_sched_stats stats = { .vcpu = KHV_SCHED_ALL_VCPUS };
-	clockid_t clock;
-
-	if (!p->vcpus) {
-		ASSERT(!pthread_getcpuclockid(p->thread, &clock));
-		return clock_ns(clock);
-	}
-	ASSERT_EQ(try_ioctl(p->vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
-	return stats.times.guest + stats.times.hypervisor;
-}
-
-static void start(struct party *p)
-{
-	struct khv_sched sched = { .set = KHV_SCHED_WEIGHT, .weight = p->weight, .cap = p->cap };
-	struct vcpu *vcpu;
-
-	if (!p->vcpus) {
-		ASSERT(!pthread_create(&p->thread, NULL, run_task, NULL));
-		return;
-	}
-	if (p->cap)
-		sched.set |= KHV_SCHED_CAP;
-	p->vm = vm_create(VM_RAM_SIZE, 0);
-	ASSERT_EQ(try_ioctl(p->vm->fd, KHV_SET_SCHED, &sched), 0);
-	for (unsigned int i = 0; i < p->vcpus; i++) {
-		vcpu = vcpu_create(p->vm, i);
-		guest_start(vcpu, guest_spin);
-		ASSERT(!pthread_create(&p->thread, NULL, run_vcpu, vcpu));
-	}
-}
-
-/* What it can use, in parts per million of a CPU. */
-static unsigned int most(const struct party *p)
-{
-	unsigned int m = (p->vcpus ?: 1) * 1000000;
-
-	return p->cap && p->cap * 10000 < m ? p->cap * 10000 : m;
-}
-
-static void share_out(void)
-{
-	uint64_t left = nr_cpus * 1000000ULL, weights, given;
-	bool again = true;
-	unsigned int i;
-
-	while (again) {
-		again = false;
-		weights = given = 0;
-		for (i = 0; i < nr_parties; i++)
-			weights += parties[i].due ? 0 : parties[i].weight;
-		for (i = 0; i < nr_parties; i++) {
-			if (parties[i].due || most(&parties[i]) * weights > left * parties[i].weight)
-				continue;
-			parties[i].due = most(&parties[i]);
-			given += parties[i].due;
-			again = true;
-		}
-		left -= given;
-	}
-	for (i = 0; i < nr_parties; i++)
-		if (!parties[i].due)
-			parties[i].due = left * parties[i].weight / weights;
-}
 
 /* CPU time that nobody had, in jiffies, of all processors. */
 static uint64_t idle(void)
@@ -168,7 +55,7 @@ static unsigned int caps(uint64_t since)
 	for (i = 0; i < nr_parties; i++) {
 		if (!is_capped(&parties[i]))
 			continue;
-		share = (had(&parties[i]) - parties[i].first) * 1000000 / ns;
+		share = (party_had(&parties[i]) - parties[i].first) * 1000000 / ns;
 		off = share > parties[i].due ? share - parties[i].due : parties[i].due - share;
 		off = off * 100ULL / parties[i].cap;
 		if (off > worst)
@@ -184,13 +71,13 @@ static unsigned int window(void)
 	unsigned int i, worst = 0, share, off;
 
 	for (i = 0; i < nr_parties; i++)
-		parties[i].before = had(&parties[i]);
+		parties[i].before = party_had(&parties[i]);
 	sleep(seconds);
 	ns = clock_ns(CLOCK_MONOTONIC) - t0;
 	for (i = 0; i < nr_parties; i++) {
 		struct party *p = &parties[i];
 
-		share = (had(p) - p->before) * 1000000 / ns;
+		share = (party_had(p) - p->before) * 1000000 / ns;
 		off = share > p->due ? share - p->due : p->due - share;
 		off /= nr_cpus;
 		if (off > worst && !is_capped(p))
@@ -204,33 +91,6 @@ static unsigned int window(void)
 	return worst;
 }
 
-static void add(const char *text)
-{
-	struct party *p = &parties[nr_parties++];
-	int found;
-
-	ASSERT(nr_parties <= MOST);
-	*p = (struct party) { .weight = 100 };
-	if (!strcmp(text, "task"))
-		return;
-	found = sscanf(text, "%ux%u@%u", &p->weight, &p->vcpus, &p->cap);
-	ASSERT(found >= 2 && p->weight && p->vcpus && p->vcpus <= GUEST_CPUS, "%s", text);
-}
-
-static void limit_cpus(unsigned int cpus)
-{
-	cpu_set_t set;
-
-	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	if (!cpus || cpus >= nr_cpus)
-		return;
-	nr_cpus = cpus;
-	CPU_ZERO(&set);
-	while (cpus--)
-		CPU_SET(cpus, &set);
-	ASSERT(!sched_setaffinity(0, sizeof(set), &set));
-}
-
 static int measure(unsigned int cpus, unsigned int count, char *const *texts)
 {
 	unsigned int i, off, worst = 0, limit = percent ?: 2;
@@ -239,17 +99,17 @@ static int measure(unsigned int cpus, unsigned int count, char *const *texts)
 	limit_cpus(cpus);
 	printf("%u CPU%s:", nr_cpus, nr_cpus > 1 ? "s" : "");
 	for (i = 0; i < count; i++) {
-		add(texts[i]);
+		party_add(texts[i]);
 		printf(" %s", texts[i]);
 	}
 	printf("\n");
 	share_out();
 	for (i = 0; i < nr_parties; i++)
-		start(&parties[i]);
+		party_start(&parties[i]);
 	sleep(seconds);
 	since = clock_ns(CLOCK_MONOTONIC);
 	for (i = 0; i < nr_parties; i++)
-		parties[i].first = had(&parties[i]);
+		parties[i].first = party_had(&parties[i]);
 	for (i = 0; i < windows; i++) {
 		off = window();
 		if (off > worst)
