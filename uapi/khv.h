@@ -181,7 +181,8 @@ struct khv_sched_vms {
  * KHV_SET_SCHED, on a VM: change how it is scheduled; it takes effect at once.
  * Returns 0, or -1 with errno
  *	EINVAL	a value out of range, a bit in @set that KHV_CAP_SCHED does not have, @reserved
- *	EPERM	without CAP_SYS_NICE: a weight above the module parameter weight_limit, or,
+ *	EPERM	without CAP_SYS_NICE: more than before, and that is
+ *		a weight above the module parameter weight_limit, or,
  *		where root has set cap_limit, a cap above that or none; a priority above
  *		priority_limit; leaving a pool that root has given a policy
  *	EINTR	a fatal signal while another thread made such a call

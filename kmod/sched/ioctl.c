@@ -21,9 +21,9 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-static unsigned int weight_limit = KHV_SCHED_WEIGHT_MAX;
+static unsigned int weight_limit = KHV_SCHED_NICE_0;
 module_param(weight_limit, uint, 0644);
-MODULE_PARM_DESC(weight_limit, "highest weight that a VM gets without CAP_SYS_NICE (default: 10000)");
+MODULE_PARM_DESC(weight_limit, "highest weight that a VM gets without CAP_SYS_NICE (default: 100, a task of nice 0)");
 
 static unsigned int cap_limit;
 module_param(cap_limit, uint, 0644);
@@ -111,21 +111,19 @@ static bool valid(const struct khv_sched *p)
 	       p->pool < KHV_POOLS;
 }
 
-/* What root has limited, only root raises; what is not touched may stay. */
-static bool permitted(const struct khv_sched *old, const struct khv_sched *p, u32 set)
+/* What root has limited, only root raises beyond that; less is always possible. */
+static bool permitted(const struct khv_sched *old, const struct khv_sched *new)
 {
-	unsigned int cap_most = READ_ONCE(cap_limit);
+	unsigned int cap_most = READ_ONCE(cap_limit) ?: U32_MAX;
+	u32 cap = new->cap ?: U32_MAX;
 
-	if (p->pool != old->pool && khv_pool_binds(old->pool))
+	if (new->pool != old->pool && khv_pool_binds(old->pool))
 		return false;
-	if ((set & KHV_SCHED_PRIORITY) && p->priority > READ_ONCE(priority_limit))
+	if (new->priority > max_t(s32, old->priority, READ_ONCE(priority_limit)))
 		return false;
-
-	if ((set & KHV_SCHED_WEIGHT) && p->weight > READ_ONCE(weight_limit))
+	if (new->weight > max_t(u32, old->weight, READ_ONCE(weight_limit)))
 		return false;
-	if ((set & KHV_SCHED_CAP) && cap_most && (!p->cap || p->cap > cap_most))
-		return false;
-	return true;
+	return cap <= max_t(u32, old->cap ?: U32_MAX, cap_most);
 }
 
 static void apply(struct khv_vm *vm, const struct khv_sched *new, u32 set)
@@ -157,7 +155,7 @@ int khv_sched_set(struct khv_vm *vm, const struct khv_sched *params)
 	merge(&new, params);
 	if (!valid(&new))
 		err = -EINVAL;
-	else if (!permitted(&vm->sched.params, &new, params->set) && !capable(CAP_SYS_NICE))
+	else if (!permitted(&vm->sched.params, &new) && !capable(CAP_SYS_NICE))
 		err = -EPERM;
 	else
 		apply(vm, &new, params->set);

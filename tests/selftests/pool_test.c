@@ -170,6 +170,13 @@ static void setup(void)
 	signal(SIGUSR1, ignore);
 }
 
+/* For tests with jobs, which do nothing but count. */
+static void setup_jobs(void)
+{
+	setup();
+	need_race();
+}
+
 static int set_as_nobody(void)
 {
 	struct khv_pool pool = pool_of(1, KHV_POOL_FCFS, 1, 0);
@@ -255,7 +262,7 @@ static void test_fcfs(void)
 {
 	struct job job[3];
 
-	setup();
+	setup_jobs();
 	ASSERT_EQ(set_pool(2, KHV_POOL_FCFS, 1, 0), 0);
 	/* Who wants to run first is first, not who was there first. */
 	job_make(&job[2], 2, 0, 0);
@@ -280,7 +287,7 @@ static void test_interrupted(void)
 {
 	struct job job[2];
 
-	setup();
+	setup_jobs();
 	ASSERT_EQ(set_pool(3, KHV_POOL_FCFS, 1, 0), 0);
 	job_start(&job[0], 3, 0, 0);
 	EXPECT(counts(&job[0]));
@@ -305,7 +312,7 @@ static void test_sjf(void)
 	struct job job[4];
 	unsigned int i, k;
 
-	setup();
+	setup_jobs();
 	ASSERT_EQ(set_pool(4, KHV_POOL_SJF, 1, 0), 0);
 	for (i = 0; i < 4; i++) {
 		job_start(&job[i], 4, 0, lengths[i]);
@@ -324,7 +331,7 @@ static void test_priority(void)
 {
 	struct job low, high;
 
-	setup();
+	setup_jobs();
 	ASSERT_EQ(set_pool(5, KHV_POOL_PRIORITY, 1, 0), 0);
 	job_start(&low, 5, -3, 0);
 	EXPECT(counts(&low));
@@ -345,7 +352,7 @@ static void test_aging(void)
 	struct job low, high;
 	unsigned int i;
 
-	setup();
+	setup_jobs();
 	ASSERT_EQ(set_pool(6, KHV_POOL_PRIORITY, 1, 200), 0);
 	job_start(&high, 6, 4, 0);
 	EXPECT(counts(&high));
@@ -362,7 +369,7 @@ static void test_changes(void)
 	struct job job[3];
 	unsigned int i;
 
-	setup();
+	setup_jobs();
 	for (i = 0; i < 3; i++) {
 		job_start(&job[i], 7, 0, 0);
 		EXPECT(counts(&job[i]));
@@ -395,7 +402,7 @@ static void test_times(void)
 	struct job first, held, other;
 	int i, n, seen = 0;
 
-	setup();
+	setup_jobs();
 	ASSERT_EQ(set_pool(9, KHV_POOL_FCFS, 1, 0), 0);
 	job_start(&first, 9, 0, 0);
 	EXPECT(counts(&first));
