@@ -7,9 +7,13 @@
  * them itself: where KVM_RUN begins and ends, and in preempt notifiers, which the scheduler
  * calls when it takes the CPU away and gives it back.
  *
- * Time in the guest is part of the time that it runs, counted in TSC cycles around the
- * instruction that enters; what remains is the hypervisor's.
+ * Time in the guest is part of the time that it runs, counted around the instruction that
+ * enters; what remains is the hypervisor's.
+ *
+ * The clock is the TSC, with what the host's lost in S3, as each KVM_RUN reads it twice and
+ * local_clock() costs 120 instructions more. Hosts whose TSC is no clock have that one.
  */
+#include <linux/cache.h>
 #include <linux/kernel.h>
 #include <linux/kvm_para.h>
 #include <linux/math64.h>
@@ -21,6 +25,21 @@
 #include "sched/internal.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
+#include "x86/tsc.h"
+
+static bool by_tsc __ro_after_init;
+
+static u64 clock_cycles(void)
+{
+	if (likely(by_tsc))
+		return rdtsc() + khv_tsc_lost();
+	return mul_u64_u64_div_u64(local_clock(), tsc_khz, NSEC_PER_MSEC);
+}
+
+u64 khv_sched_ns(u64 cycles)
+{
+	return mul_u64_u64_div_u64(cycles, NSEC_PER_MSEC, tsc_khz);
+}
 
 static u64 waited(void)
 {
@@ -32,21 +51,31 @@ static u64 waited(void)
 }
 
 /* The clock may be a little behind on another CPU: then no time has passed. */
-static u64 passed(const struct khv_vcpu_sched *s, u64 now)
+static u64 passed(const struct khv_vcpu_sched *s)
 {
+	u64 now = clock_cycles();
+
 	return (s64)(now - s->since) > 0 ? now - s->since : 0;
 }
 
-/* Of what has passed, @wait was waiting, the rest is the present state's. Preemption is off. */
+u64 khv_sched_unchanged_ns(const struct khv_vcpu_sched *s)
+{
+	return khv_sched_ns(passed(s));
+}
+
+/* Of what has passed, @wait ns were waiting, the rest the present state's. Preemption is off. */
 static void change_state(struct khv_vcpu_sched *s, enum khv_sched_state state, u64 wait)
 {
-	u64 ns = passed(s, local_clock());
+	u64 all = passed(s);
 
-	wait = min(wait, ns);
 	raw_write_seqcount_begin(&s->seq);
-	s->ns[s->state] += ns - wait;
-	s->ns[KHV_SCHED_WAITING] += wait;
-	s->since += ns;
+	s->since += all;
+	if (unlikely(wait)) {
+		wait = min(mul_u64_u64_div_u64(wait, tsc_khz, NSEC_PER_MSEC), all);
+		s->cycles[KHV_SCHED_WAITING] += wait;
+		all -= wait;
+	}
+	s->cycles[s->state] += all;
 	s->state = state;
 	raw_write_seqcount_end(&s->seq);
 }
@@ -98,7 +127,7 @@ void khv_sched_vcpu_init(struct khv_vcpu *vcpu)
 
 	seqcount_init(&s->seq);
 	preempt_notifier_init(&s->notifier, &preempt_ops);
-	s->created = local_clock();
+	s->created = clock_cycles();
 	s->since = s->created;
 	khv_cap_vcpu_init(vcpu);
 }
@@ -134,27 +163,31 @@ void khv_sched_leave(struct khv_vcpu *vcpu)
 
 static u64 guest_ns(const struct khv_vcpu_sched *s)
 {
-	u64 cycles = READ_ONCE(s->guest);
+	u64 guest = READ_ONCE(s->guest);
 
-	if ((s64)cycles < 0)
-		cycles += KHV_SCHED_TSC_BIAS + rdtsc();
-	return mul_u64_u64_div_u64(cycles, 1000000, tsc_khz);
+	/* It is there now: no guest has been for longer than the TSC counts. */
+	if ((s64)guest < 0)
+		guest += rdtsc();
+	return khv_sched_ns(s->guest_before + guest);
 }
 
 u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES])
 {
-	unsigned int seq, i;
+	unsigned int seq, i, state;
 	u64 wall, more;
 
 	do {
 		seq = read_seqcount_begin(&s->seq);
 		for (i = 0; i < KHV_SCHED_STATES; i++)
-			ns[i] = s->ns[i];
-		more = passed(s, local_clock());
-		ns[s->state] += more;
-		wall = s->since + more - s->created;
+			ns[i] = s->cycles[i];
+		state = s->state;
+		more = passed(s);
+		wall = s->since - s->created;
 	} while (read_seqcount_retry(&s->seq, seq));
-	return wall;
+	ns[state] += more;
+	for (i = 0; i < KHV_SCHED_STATES; i++)
+		ns[i] = khv_sched_ns(ns[i]);
+	return khv_sched_ns(wall + more);
 }
 
 void khv_sched_times(struct khv_vcpu *vcpu, struct khv_sched_times *times)
@@ -162,7 +195,7 @@ void khv_sched_times(struct khv_vcpu *vcpu, struct khv_sched_times *times)
 	u64 ns[KHV_SCHED_STATES], wall, guest;
 
 	wall = khv_sched_snapshot(&vcpu->sched, ns);
-	/* Two clocks, and not read at the same time: never more than it ran. */
+	/* Not read at the same time: never more than it ran. */
 	guest = min(guest_ns(&vcpu->sched), ns[KHV_SCHED_RUNNING]);
 	times->guest += guest;
 	times->hypervisor += ns[KHV_SCHED_RUNNING] - guest;
@@ -183,8 +216,9 @@ void khv_sched_vm_times(struct khv_vm *vm, struct khv_sched_times *times)
 }
 
 /* The scheduler's code is patched for this, with an interrupt of all processors. */
-void khv_sched_init(void)
+void __init khv_sched_init(void)
 {
+	by_tsc = !check_tsc_unstable();
 	preempt_notifier_inc();
 }
 

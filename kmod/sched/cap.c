@@ -73,9 +73,9 @@ static enum hrtimer_restart slice_end(struct hrtimer *timer)
 /* What has run since the last time comes off the slice. Preemption is off. */
 static void charge(struct khv_vcpu_sched *s)
 {
-	u64 ran = s->ns[KHV_SCHED_RUNNING];
+	u64 ran = s->cycles[KHV_SCHED_RUNNING];
 
-	s->cap.slice -= ran - s->cap.charged;
+	s->cap.slice -= khv_sched_ns(ran - s->cap.charged);
 	s->cap.charged = ran;
 }
 
@@ -94,7 +94,7 @@ void khv_cap_run(struct khv_vcpu *vcpu)
 		/* Nothing yet; but what it runs until there is more counts. */
 		s->cap.drawn = true;
 	}
-	s->cap.charged = s->ns[KHV_SCHED_RUNNING];
+	s->cap.charged = s->cycles[KHV_SCHED_RUNNING];
 	if (s->cap.slice > 0)
 		start_slice(s);
 	else
@@ -192,7 +192,7 @@ int khv_cap_work(struct khv_vcpu *vcpu)
 			charge(s);
 		}
 		if ((s->cap.drawn && s->cap.slice > 0 && capped(vcpu->vm)) || draw(vcpu)) {
-			s->cap.charged = s->ns[KHV_SCHED_RUNNING];
+			s->cap.charged = s->cycles[KHV_SCHED_RUNNING];
 			if (s->cap.drawn)
 				start_slice(s);
 			preempt_enable();

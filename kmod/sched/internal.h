@@ -17,10 +17,12 @@
 extern struct mutex khv_sched_lock;
 extern struct list_head khv_sched_vms;
 
+/* Since its state was last brought up to date. */
+u64 khv_sched_unchanged_ns(const struct khv_vcpu_sched *s);
 /* @ns[] of a vCPU's states until now; returns how long since its creation. */
 u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES]);
 
-/* Bring @s->ns up to date. Its thread, inside KVM_RUN, preemption off. */
+/* Bring @s->cycles up to date. Its thread, inside KVM_RUN, preemption off. */
 void khv_sched_update(struct khv_vcpu_sched *s);
 
 /* cap.c: the vCPU begins to run; it stops, and @waits for a CPU or sleeps. In the scheduler. */

@@ -77,12 +77,13 @@ struct khv_vm_cap {
 
 /**
  * struct khv_vcpu_sched - of one vCPU
- * @seq: readers of @state, @since and @ns; the writer has preemption off
+ * @seq: readers of @state, @since and @cycles; the writer has preemption off
  * @state: enum khv_sched_state
  * @asleep: what it is when its thread sleeps; the thread's own
- * @since: when @ns was last brought up to date, local_clock()
- * @ns: how long it was in each state
- * @guest: TSC cycles in the guest; less the TSC and a bias while it is there
+ * @since: when @cycles was last brought up to date
+ * @cycles: how long it was in each state
+ * @guest: cycles in the guest; less the TSC while it is there
+ * @guest_before: the TSC last lost its value
  * @created: the first @since
  * @run_delay: what the thread had waited in all when it lost its CPU, or left KVM_RUN
  * @left: the thread that did, to be compared only
@@ -100,8 +101,8 @@ struct khv_vcpu_sched {
 	seqcount_t seq;
 	u8 state, asleep;
 	u64 since;
-	u64 ns[KHV_SCHED_STATES];
-	u64 guest;
+	u64 cycles[KHV_SCHED_STATES];
+	u64 guest, guest_before;
 	u64 created;
 	u64 run_delay;
 	const void *left;
@@ -169,24 +170,31 @@ static inline void khv_sched_asleep(struct khv_vcpu_sched *s, enum khv_sched_sta
 /* KHV_REQ_CAP: draw a slice, sleep until there is one. 0 or -EINTR. */
 int khv_cap_work(struct khv_vcpu *vcpu);
 
-/* More than any TSC, so that the sign says whether it was taken off. */
-#define KHV_SCHED_TSC_BIAS	BIT_ULL(62)
-
 /* Around the instruction that enters the guest. One word, so that readers need no lock. */
 static __always_inline void khv_sched_guest_enter(struct khv_vcpu_sched *s)
 {
-	WRITE_ONCE(s->guest, s->guest - KHV_SCHED_TSC_BIAS - rdtsc());
+	WRITE_ONCE(s->guest, s->guest - rdtsc());
 }
 
 static __always_inline void khv_sched_guest_leave(struct khv_vcpu_sched *s)
 {
-	WRITE_ONCE(s->guest, s->guest + KHV_SCHED_TSC_BIAS + rdtsc());
+	WRITE_ONCE(s->guest, s->guest + rdtsc());
 }
 
-/* Nanoseconds that it could have run but was not let: by the host's other tasks, by its cap. */
+/* The host's TSC has lost its value. The vCPU is not in the guest. */
+static inline void khv_sched_tsc_lost(struct khv_vcpu_sched *s)
+{
+	s->guest_before += s->guest;
+	WRITE_ONCE(s->guest, 0);
+}
+
+u64 khv_sched_ns(u64 cycles);
+
+/* Cycles that it could have run but was not let: by the host's other tasks, by its cap. */
 static inline u64 khv_sched_stolen(const struct khv_vcpu_sched *s)
 {
-	return READ_ONCE(s->ns[KHV_SCHED_WAITING]) + READ_ONCE(s->ns[KHV_SCHED_THROTTLED]);
+	return READ_ONCE(s->cycles[KHV_SCHED_WAITING]) +
+	       READ_ONCE(s->cycles[KHV_SCHED_THROTTLED]);
 }
 
 /* Where the time went until now; adds to @times. May sleep. */

@@ -104,7 +104,7 @@ static void take_over(struct khv_vcpu *vcpu)
 	struct task_struct *task = runner(vcpu);
 
 	if (!task) {
-		if (s->task && local_clock() - READ_ONCE(s->since) > GIVE_BACK_NS)
+		if (s->task && khv_sched_unchanged_ns(s) > GIVE_BACK_NS)
 			give_back(s);
 		return;
 	}

@@ -171,14 +171,18 @@ u32 khv_vmx_insn_len(struct khv_vcpu *vcpu)
 	return vmx->insn_len;
 }
 
+/* EIP wraps. Out of line, for the stack that reading a segment takes. */
+static noinline u64 wrapped_rip(struct khv_vcpu *vcpu, u64 next)
+{
+	return khv_64bit_code(vcpu) ? next : (u32)next;
+}
+
 static u64 next_rip(struct khv_vcpu *vcpu, u64 rip, u32 len)
 {
 	u64 next = rip + len;
 
-	/* EIP wraps; only then is it worth asking for the mode. */
-	if (unlikely((rip ^ next) >> 32) && !khv_64bit_code(vcpu))
-		next = (u32)next;
-	return next;
+	/* Only then is it worth asking for the mode. */
+	return unlikely((rip ^ next) >> 32) ? wrapped_rip(vcpu, next) : next;
 }
 
 #define SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
@@ -196,6 +200,10 @@ void khv_vmx_skip_insn(struct khv_vcpu *vcpu)
 		state = khv_vmread(GUEST_INTERRUPTIBILITY_INFO);
 		if (unlikely(state & SHADOW))
 			khv_vmwrite(GUEST_INTERRUPTIBILITY_INFO, state & ~SHADOW);
+		if (!(vcpu->regs.avail & BIT(KHV_LAZY_RFLAGS))) {
+			vcpu->regs.rflags = khv_vmread(GUEST_RFLAGS);
+			vcpu->regs.avail |= BIT(KHV_LAZY_RFLAGS);
+		}
 	} else {
 		khv_set_rip(vcpu, next_rip(vcpu, khv_rip(vcpu), khv_vmx_insn_len(vcpu)));
 		state = khv_vmx_get_interruptibility(vcpu);

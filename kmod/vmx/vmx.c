@@ -312,8 +312,11 @@ static void rewrite_controls(struct khv_vcpu *vcpu)
 	khv_vmx_set_cr0(vcpu, khv_cr0(vcpu));
 }
 
-/* What is due before an entry besides registers. EXIT_SLOW if there must be none. */
-static int before_entry(struct khv_vcpu *vcpu)
+/*
+ * What is due before an entry besides registers. EXIT_SLOW if there must be none. Out of line,
+ * as otherwise each entry would align the stack and guard it.
+ */
+static noinline int before_entry(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 

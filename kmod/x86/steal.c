@@ -103,7 +103,7 @@ static void write_page(struct khv_vcpu *vcpu, gpa_t gpa)
 	if (khv_gpa_write(vm, gpa + version_at, &st.version, sizeof(st.version)))
 		return;
 	smp_wmb();	/* odd before the rest; the guest's reader has the counterpart */
-	st.steal += now - vcpu->steal.last;
+	st.steal += khv_sched_ns(now - vcpu->steal.last);
 	vcpu->steal.last = now;
 	khv_gpa_write(vm, gpa, &st.steal, sizeof(st.steal));
 	smp_wmb();	/* the rest before even */

@@ -10,7 +10,6 @@
  */
 #include <asm/msr.h>
 #include <asm/tsc.h>
-#include <linux/atomic.h>
 #include <linux/math64.h>
 
 #include "irqchip/lapic.h"
@@ -21,8 +20,7 @@
 /* In parts per million: what the host's own NTP would take for the same frequency. */
 #define TSC_TOLERANCE	250
 
-/* Ticks in all that the host's TSC lost. */
-static atomic64_t host_lost;
+atomic64_t khv_host_tsc_lost;
 static u64 host_seen;
 
 void khv_tsc_host_tick(bool resumed)
@@ -31,7 +29,7 @@ void khv_tsc_host_tick(bool resumed)
 
 	/* A second is more than two processors' TSCs differ by. */
 	if (resumed && now < host_seen && host_seen - now > (u64)tsc_khz * 1000)
-		atomic64_add(host_seen - now, &host_lost);
+		atomic64_add(host_seen - now, &khv_host_tsc_lost);
 	host_seen = now;
 }
 
@@ -80,7 +78,7 @@ void khv_vm_tsc_init(struct khv_vm *vm)
 	struct khv_vm_tsc *tsc = &vm->clock.tsc;
 
 	tsc->khz = tsc_khz;
-	tsc->created_at = rdtsc_ordered() + atomic64_read(&host_lost);
+	tsc->created_at = rdtsc_ordered() + khv_tsc_lost();
 	tsc->ratio = KHV_TSC_UNSCALED;
 	tsc->offset = -tsc->created_at;
 	tsc->written = 0;
@@ -133,7 +131,7 @@ void khv_tsc_reset(struct khv_vcpu *vcpu)
 	/* It was found good when it was set. */
 	vcpu->tsc.khz = READ_ONCE(vcpu->vm->clock.tsc.khz);
 	vcpu->tsc.ratio = ratio_of(vcpu->tsc.khz);
-	vcpu->tsc.lost = atomic64_read(&host_lost);
+	vcpu->tsc.lost = khv_tsc_lost();
 	vcpu->tsc.offset = with_lost(vcpu, start_offset(&vcpu->vm->clock, vcpu->tsc.ratio),
 				     vcpu->tsc.ratio);
 	khv_hw->set_tsc(vcpu);
@@ -178,11 +176,12 @@ void khv_tsc_set_offset(struct khv_vcpu *vcpu, u64 offset)
 
 void khv_tsc_catch_up(struct khv_vcpu *vcpu)
 {
-	u64 missing = atomic64_read(&host_lost) - vcpu->tsc.lost;
+	u64 missing = khv_tsc_lost() - vcpu->tsc.lost;
 
 	if (likely(!missing))
 		return;
 	vcpu->tsc.lost += missing;
+	khv_sched_tsc_lost(&vcpu->sched);
 	khv_tsc_set_offset(vcpu, vcpu->tsc.offset + scaled(missing, vcpu->tsc.ratio));
 }
 

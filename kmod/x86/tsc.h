@@ -5,6 +5,7 @@
 #ifndef KHV_X86_TSC_H
 #define KHV_X86_TSC_H
 
+#include <linux/atomic.h>
 #include <linux/types.h>
 
 struct khv_vm;
@@ -56,6 +57,14 @@ void khv_tsc_write(struct khv_vcpu *vcpu, u64 data);
 void khv_tsc_client_offset(struct khv_vcpu *vcpu, u64 offset);
 /* The guest moved its TSC. */
 void khv_tsc_set_offset(struct khv_vcpu *vcpu, u64 offset);
+
+/* Ticks in all that the host's TSC lost: with these added to it, it goes on. */
+extern atomic64_t khv_host_tsc_lost;
+
+static inline u64 khv_tsc_lost(void)
+{
+	return atomic64_read(&khv_host_tsc_lost);
+}
 
 /*
  * The host's timekeeper moved on; @resumed: perhaps after a sleep, from which TSCs come back

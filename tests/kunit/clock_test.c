@@ -269,6 +269,7 @@ static void tsc_after_sleep(struct kunit *test)
 		before = khv_guest_tsc(vcpu);
 		khv_tsc_catch_up(vcpu);
 		KUNIT_EXPECT_GE(test, khv_guest_tsc(vcpu), before);
+		vcpu->sched.guest += 10 * hour;
 		/* The timekeeper's last look was an hour ahead of what the TSC is now. */
 		host_seen += hour;
 		khv_tsc_host_tick(true);
@@ -276,6 +277,9 @@ static void tsc_after_sleep(struct kunit *test)
 		after = khv_guest_tsc(vcpu);
 		KUNIT_EXPECT_GE(test, after, before + hour - (u64)tsc_khz * 1000);
 		KUNIT_EXPECT_LE(test, after, before + hour + 10000 * (u64)tsc_khz);
+		/* Of time in the guest there is no more in the word than the TSC has counted. */
+		KUNIT_EXPECT_EQ(test, vcpu->sched.guest, 0ULL);
+		KUNIT_EXPECT_EQ(test, vcpu->sched.guest_before, 10 * (i + 1) * hour);
 		writes_meet(test, vcpu, (u64)tsc_khz * 1000);
 		khv_tsc_client_offset(vcpu, 0);
 		KUNIT_EXPECT_EQ(test, vcpu->tsc.offset, 0ULL);
@@ -290,7 +294,7 @@ static void tsc_after_sleep(struct kunit *test)
 		khv_tsc_reset(vcpu);
 		khv_caps.tsc_scaling = false;
 	}
-	atomic64_set(&host_lost, 0);
+	atomic64_set(&khv_host_tsc_lost, 0);
 }
 
 /* The guest computes the same time from a TSC of another frequency. */
