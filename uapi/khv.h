@@ -187,6 +187,9 @@ struct khv_sched_vms {
  *		priority_limit; leaving a pool that root has given a policy
  *	EINTR	a fatal signal while another thread made such a call
  * KHV_GET_SCHED, on a VM: the present values. Returns 0.
+ *
+ * These and KHV_GET_SCHED_STATS are for any process that has the VM's descriptor, whose
+ * own privileges count. All other calls on a VM are its creator's alone.
  */
 #define KHV_SET_SCHED		_IOW(KHV_IOCTL_MAGIC, 0x00, struct khv_sched)
 #define KHV_GET_SCHED		_IOR(KHV_IOCTL_MAGIC, 0x01, struct khv_sched)

@@ -39,6 +39,7 @@ struct khv_ioctl_arg {
 
 #define KHV_IOC_RAW	BIT(0)	/* the handler does all copying by itself */
 #define KHV_IOC_SRCU	BIT(1)	/* vCPU: the handler may reach guest memory, hold vm->srcu for it */
+#define KHV_IOC_FOREIGN	BIT(2)	/* VM: it touches no guest memory, any process may call */
 
 /**
  * struct khv_ioctl - a row of a table

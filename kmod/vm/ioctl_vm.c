@@ -382,9 +382,9 @@ static const struct khv_ioctl vm_ioctls[] = {
 	{ KVM_SET_PIT, .vm = set_pit },
 	{ KVM_REINJECT_CONTROL, .vm = reinject_control },
 	{ KVM_ENABLE_CAP, .vm = enable_cap },
-	{ KHV_SET_SCHED, .vm = set_sched },
-	{ KHV_GET_SCHED, .vm = get_sched },
-	{ KHV_GET_SCHED_STATS, .vm = get_sched_stats },
+	{ KHV_SET_SCHED, KHV_IOC_FOREIGN, .vm = set_sched },
+	{ KHV_GET_SCHED, KHV_IOC_FOREIGN, .vm = get_sched },
+	{ KHV_GET_SCHED_STATS, KHV_IOC_FOREIGN, .vm = get_sched_stats },
 };
 
 static_assert(ARRAY_SIZE(vm_ioctls) == KHV_LIST_LENGTH(KHV_VM_IOCTLS));
@@ -396,10 +396,11 @@ long khv_vm_ioctl(struct file *file, unsigned int cmd, unsigned long raw)
 	struct khv_ioctl_arg arg;
 	int err;
 
-	/* Memory slots are the creator's addresses: nobody else may drive this VM. */
-	if (vm->mm != current->mm || READ_ONCE(vm->dead))
-		return -EIO;
 	row = khv_ioctl_find(vm_ioctls, ARRAY_SIZE(vm_ioctls), cmd);
+	/* Memory slots are the creator's addresses: nobody else may drive this VM. */
+	if (READ_ONCE(vm->dead) ||
+	    (vm->mm != current->mm && !(row && row->flags & KHV_IOC_FOREIGN)))
+		return -EIO;
 	if (!row)
 		return -ENOTTY;
 	err = khv_ioctl_enter(row, &arg, raw);
