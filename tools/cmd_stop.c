@@ -195,17 +195,12 @@ int khv_cmd_stop(int argc, char **argv)
 static int kill_process(int fd, const char *name)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-	int pidfd, err = -1;
+	int pidfd = khv_name_process(fd), err = -1;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || cred.pid <= 0)
-		return khv_fail("kill", name, NULL, "it cannot be told which process it is");
-	pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
 	if (pidfd >= 0 && !(poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP))
 		err = (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	if (err)
-		khv_fail("kill", name, NULL, "process %d: %m", cred.pid);
+		khv_fail("kill", name, NULL, "its process: %m");
 	if (pidfd >= 0)
 		close(pidfd);
 	return err;

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -239,6 +240,16 @@ int khv_name_connect(struct khv_names *names, const char *name, bool quiet)
 	else if (!quiet)
 		khv_fail("reach", name, NULL, err == EAGAIN ? "it does not answer" : "%m");
 	errno = err;
+	return -1;
+}
+
+int khv_name_process(int fd)
+{
+	pid_t pid = peer(fd);
+
+	if (pid > 0)
+		return (int)syscall(SYS_pidfd_open, pid, 0);
+	errno = ESRCH;
 	return -1;
 }
 

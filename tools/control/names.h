@@ -45,6 +45,11 @@ int khv_name_open_log(const struct khv_names *names, const char *name);
  */
 int khv_name_connect(struct khv_names *names, const char *name, bool quiet);
 
+/*
+ * Of a connection, the VM's process as a descriptor of its own (pidfd). It is that process if
+ * the connection stands, or a reply comes, after this. Returns it; or -1 with errno. Quiet.
+ */
+int khv_name_process(int fd);
 /* The process of the VM @name, or 0. Quiet. */
 pid_t khv_name_pid(struct khv_names *names, const char *name);
 

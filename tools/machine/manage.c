@@ -49,10 +49,10 @@ static enum khv_answer answer_info(struct khv_pc *pc, const struct khv_request *
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	khv_message_add(reply, "pid=%d\nstate=%s\ncpus=%u\nmemory=%" PRIu64 "\n", getpid(),
 			state(pc), pc->nr_vcpus, pc->vm.ram.low_size + pc->vm.ram.high_size);
-	khv_message_add(reply, "uptime_ms=%" PRIu64 "\ncpu_ms=%" PRIu64 "\naccel=%s\n",
+	khv_message_add(reply, "uptime_ms=%" PRIu64 "\ncpu_ms=%" PRIu64 "\naccel=%s\nvm_fd=%d\n",
 			khv_server_now() - pc->manager.started,
 			(uint64_t)cpu.tv_sec * 1000 + (uint64_t)cpu.tv_nsec / 1000000,
-			pc->vm.accel);
+			pc->vm.accel, pc->vm.fd);
 	add_console(pc, reply);
 	return KHV_ANSWER_DONE;
 }
