@@ -18,7 +18,7 @@ static const char ps_help[] =
 	"usage: khv ps [--json]\n"
 	"\n"
 	"Lists the virtual machines that were started with khv run --name: those of this\n"
-	"user, or of root.\n"
+	"user; for root also those of all users, as UID/NAME.\n"
 	"\n"
 	"  --json          print one JSON object\n"
 	"  -h, --help      this text\n"
@@ -57,55 +57,63 @@ static void print_json(const char *name, const struct khv_reply *reply)
 	putchar('}');
 }
 
-/* Returns whether there is something to show. */
-static bool ask_info(struct khv_names *names, const char *name, struct khv_reply *reply)
-{
-	int fd = khv_ask_quietly(names, name, "info", reply);
+struct list {
+	bool json, failed;
+	int shown;
+};
 
+/* Returns false if its user's others are not to be asked either: each may take seconds. */
+static bool show(struct list *list, struct khv_names *names, const char *name)
+{
+	char full[sizeof(names->prefix) + KHV_NAME_MAX];
+	struct khv_reply reply;
+	int fd = khv_ask_quietly(names, name, "info", &reply);
+
+	snprintf(full, sizeof(full), "%s%s", names->prefix, name);
 	if (fd >= 0) {
 		close(fd);
+		if (list->json && list->shown++)
+			fputs(", ", stdout);
+		(list->json ? print_json : print_row)(full, &reply);
 		return true;
 	}
 	/* It has ended, or is about to: not listed. */
 	if (errno == ENOENT)
-		return false;
-	khv_fail("ask", name, NULL, "%s", reply->error);
-	return false;
+		return true;
+	khv_fail("ask", full, NULL, "%s", reply.error);
+	return names->uid == geteuid();
+}
+
+static void show_folder(struct khv_names *names, void *ctx)
+{
+	struct list *list = ctx;
+	char **name = NULL;
+	int n = khv_names_list(names, &name);
+	bool go_on = true;
+
+	list->failed |= n < 0;
+	for (int i = 0; i < n; i++) {
+		if (name[i] && go_on)
+			go_on = show(list, names, name[i]);
+		free(name[i]);
+	}
+	free(name);
 }
 
 static int list(bool json)
 {
-	struct khv_reply reply;
-	struct khv_names names;
-	char **name = NULL;
-	int n = 0, shown = 0, err = khv_names_open(&names, false);
+	struct list list = { .json = json };
 
-	if (err < 0)
-		return KHV_ERROR;
-	if (!err)
-		n = khv_names_list(&names, &name);
-	if (n < 0) {
-		khv_names_close(&names);
-		return KHV_ERROR;
-	}
 	if (json)
 		fputs("{\"vms\": [", stdout);
 	else
 		printf("%-16s %-9s %8s %5s %7s %10s %11s  %s\n", "NAME", "STATE", "PID", "CPUS",
 		       "MEMORY", "UPTIME", "CPU TIME", "CONSOLE");
-	for (int i = 0; i < n; i++) {
-		if (name[i] && ask_info(&names, name[i], &reply)) {
-			if (json && shown++)
-				fputs(", ", stdout);
-			(json ? print_json : print_row)(name[i], &reply);
-		}
-		free(name[i]);
-	}
-	free(name);
+	if (khv_names_each(show_folder, &list))
+		list.failed = true;
 	if (json)
 		puts("]}");
-	khv_names_close(&names);
-	return ferror(stdout) ? KHV_ERROR : KHV_OK;
+	return list.failed || ferror(stdout) ? KHV_ERROR : KHV_OK;
 }
 
 int khv_cmd_ps(int argc, char **argv)

@@ -110,39 +110,40 @@ static void wait_for(double seconds)
 		;
 }
 
-/* Names of processes, for those VMs that have some in the caller's folder. */
-static void find_names(struct khv_sched_report *report, char **list, int n,
-		       struct khv_names *names)
+/* Names of processes, for those VMs that have some in a folder that the caller sees. */
+static void find_names(struct khv_names *names, void *ctx)
 {
-	for (int i = 0; i < n; i++) {
-		pid_t pid = khv_name_pid(names, list[i]);
+	struct khv_sched_report *report = ctx;
+	char **list = NULL;
+	int n = khv_names_list(names, &list);
+	bool go_on = true;
 
+	for (int i = 0; i < n; i++) {
+		pid_t pid = list[i] && go_on ? khv_name_pid(names, list[i]) : 0;
+
+		/* As khv ps: who keeps root waiting does so once. */
+		if (list[i] && go_on && !pid && errno == EAGAIN && names->uid != geteuid())
+			go_on = false;
 		for (unsigned int j = 0; pid > 0 && j < report->shares; j++)
 			if (report->share[j].vm->pid == pid)
-				report->share[j].name = list[i];
+				snprintf(report->share[j].name, sizeof(report->share[j].name),
+					 "%s%s", names->prefix, list[i]);
+		free(list[i]);
 	}
+	free(list);
 }
 
 static int show(const struct options *o, const struct khv_sched_sample *before,
 		const struct khv_sched_sample *after)
 {
 	struct khv_sched_report report;
-	struct khv_names names;
-	char **list = NULL;
-	int n = 0;
 
 	if (khv_sched_compare(before, after, &report))
 		return -1;
 	/* Who has no such folder has no names. */
-	if (khv_names_are_here() && !khv_names_open(&names, false)) {
-		n = khv_names_list(&names, &list);
-		find_names(&report, list, n, &names);
-		khv_names_close(&names);
-	}
+	if (khv_names_are_here())
+		khv_names_each(find_names, &report);
 	(o->json ? khv_sched_json : khv_sched_print)(&report, stdout);
-	for (int i = 0; i < n; i++)
-		free(list[i]);
-	free(list);
 	free(report.share);
 	return ferror(stdout) ? -1 : 0;
 }

@@ -69,7 +69,7 @@ int khv_ask_quietly(struct khv_names *names, const char *name, const char *reque
 
 	if (fd >= 0)
 		return ask(fd, request, reply);
-	reply->error = errno == EAGAIN ? "it does not answer" : strerror(errno);
+	reply->error = khv_name_why();
 	return -1;
 }
 
@@ -155,6 +155,25 @@ static int parse_options(struct khv_vm_command *cmd, int argc, char **argv)
 	return 0;
 }
 
+/* Open the folder of @cmd's VM: a user's, if root says UID/NAME. As khv_names_open(). */
+static int open_names(struct khv_vm_command *cmd, const char *command)
+{
+	const char *slash = geteuid() ? NULL : strchr(cmd->name, '/');
+	const char *name = slash ? slash + 1 : cmd->name;
+	char user[16] = "";
+	uint64_t uid = 0;
+
+	if (slash)
+		snprintf(user, sizeof(user), "%.*s", (int)(slash - cmd->name), cmd->name);
+	if ((slash && khv_number_parse(user, UINT32_MAX - 1, &uid)) || !khv_name_is_valid(name)) {
+		khv_usage(command, "%s: no name that a VM could have", cmd->name);
+		return -KHV_USAGE;
+	}
+	cmd->name = name;
+	return slash ? khv_names_open_user(&cmd->names, (uid_t)uid) :
+		       khv_names_open(&cmd->names, false);
+}
+
 int khv_vm_command_begin(struct khv_vm_command *cmd, int argc, char **argv)
 {
 	int at = 1, err = parse_options(cmd, argc, argv);
@@ -174,9 +193,9 @@ int khv_vm_command_begin(struct khv_vm_command *cmd, int argc, char **argv)
 	}
 	if (!cmd->name)
 		return khv_usage(argv[0], "which VM? 'khv ps' lists the names");
-	if (!khv_name_is_valid(cmd->name))
-		return khv_usage(argv[0], "%s: no name that a VM could have", cmd->name);
-	err = khv_names_open(&cmd->names, false);
+	err = open_names(cmd, argv[0]);
+	if (err == -KHV_USAGE)
+		return KHV_USAGE;
 	if (err > 0)
 		khv_fail("find", cmd->name, "'khv run --name' starts one",
 			 "no VM with a name runs");

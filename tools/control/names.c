@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "control/names.h"
+#include "control/protocol.h"
 #include "khv.h"
 
 #define SOCKET_SUFFIX	".sock"
@@ -63,7 +64,7 @@ static int find_path(struct khv_names *names)
 	return 0;
 }
 
-static int check_owner(const struct khv_names *names, bool create)
+static int check_owner(struct khv_names *names, bool create)
 {
 	static const char advice[] = "remove it, or let KHV_RUNTIME_DIR name another";
 	uid_t self = geteuid();
@@ -75,14 +76,13 @@ static int check_owner(const struct khv_names *names, bool create)
 		return khv_fail("use", names->path, advice, "it belongs to user %u", st.st_uid);
 	if (st.st_mode & (0022))
 		return khv_fail("use", names->path, advice, "other users can write to it");
+	names->uid = st.st_uid;
 	return 0;
 }
 
-int khv_names_open(struct khv_names *names, bool create)
+static int open_folder(struct khv_names *names, bool create)
 {
 	names->dir = -1;
-	if (find_path(names))
-		return -1;
 	if (create && mkdir(names->path, 0700) && errno != EEXIST)
 		return khv_fail("make", names->path, "KHV_RUNTIME_DIR can name another folder",
 				"%m");
@@ -95,6 +95,51 @@ int khv_names_open(struct khv_names *names, bool create)
 		khv_names_close(names);
 		return -1;
 	}
+	return 0;
+}
+
+int khv_names_open(struct khv_names *names, bool create)
+{
+	names->prefix[0] = '\0';
+	return find_path(names) ? -1 : open_folder(names, create);
+}
+
+int khv_names_open_user(struct khv_names *names, uid_t uid)
+{
+	int err;
+
+	snprintf(names->prefix, sizeof(names->prefix), "%u/", uid);
+	snprintf(names->path, sizeof(names->path), KHV_NAMES_USERS "/%u/khv", uid);
+	err = open_folder(names, false);
+	if (err || names->uid == uid)
+		return err;
+	khv_names_close(names);
+	return khv_fail("use", names->path, NULL, "it belongs to user %u", names->uid);
+}
+
+int khv_names_each(void (*visit)(struct khv_names *names, void *ctx), void *ctx)
+{
+	struct khv_names names;
+	struct dirent *entry;
+	uint64_t uid;
+	int err = khv_names_open(&names, false);
+	DIR *users;
+
+	if (err < 0)
+		return -1;
+	if (!err)
+		visit(&names, ctx);
+	khv_names_close(&names);
+	users = geteuid() || getenv("KHV_RUNTIME_DIR") ? NULL : opendir(KHV_NAMES_USERS);
+	while (users && (entry = readdir(users))) {
+		if (khv_number_parse(entry->d_name, UINT32_MAX - 1, &uid) ||
+		    khv_names_open_user(&names, (uid_t)uid))
+			continue;
+		visit(&names, ctx);
+		khv_names_close(&names);
+	}
+	if (users)
+		closedir(users);
 	return 0;
 }
 
@@ -135,12 +180,15 @@ static int try_connect(const struct sockaddr_un *addr, int flags)
 	return -1;
 }
 
-static pid_t peer(int fd)
+/* Who listens: whoever he was when he began to, before he gave up privileges. */
+static struct ucred peer(int fd)
 {
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? 0 : cred.pid;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		cred = (struct ucred){ .uid = (uid_t)-1 };
+	return cred;
 }
 
 /* With the folder locked. Returns whether @addr is free now; else who has it, or 0. */
@@ -150,7 +198,7 @@ static bool remove_dead(const struct sockaddr_un *addr, pid_t *owner)
 
 	*owner = 0;
 	if (fd >= 0) {
-		*owner = peer(fd);
+		*owner = peer(fd).pid;
 		close(fd);
 		return false;
 	}
@@ -220,6 +268,18 @@ int khv_name_open_log(const struct khv_names *names, const char *name)
 	return fd;
 }
 
+const char *khv_name_why(void)
+{
+	switch (errno) {
+	case EAGAIN:
+		return "it does not answer";
+	case EXDEV:
+		return "it is not a VM of whom the folder is";
+	default:
+		return strerror(errno);
+	}
+}
+
 int khv_name_connect(struct khv_names *names, const char *name, bool quiet)
 {
 	struct sockaddr_un addr = address(names, name);
@@ -227,25 +287,32 @@ int khv_name_connect(struct khv_names *names, const char *name, bool quiet)
 	pid_t owner;
 	int err = errno;
 
-	if (fd >= 0)
+	/* In a user's folder there may be links to VMs of others, which root must not follow. */
+	if (fd >= 0 && peer(fd).uid == names->uid)
 		return fd;
-	if (err == ECONNREFUSED && !flock(names->dir, LOCK_EX)) {
+	if (fd >= 0) {
+		close(fd);
+		err = EXDEV;
+	}
+	/* And he could hold the lock for ever, so what is dead there is his to remove. */
+	if (err == ECONNREFUSED && names->uid == geteuid() && !flock(names->dir, LOCK_EX)) {
 		remove_dead(&addr, &owner);
 		flock(names->dir, LOCK_UN);
-		err = ENOENT;
 	}
+	if (err == ECONNREFUSED)
+		err = ENOENT;
 	errno = err;
 	if (!quiet && err == ENOENT)
 		khv_fail("find", name, "'khv ps' lists those that run", "no VM of that name runs");
 	else if (!quiet)
-		khv_fail("reach", name, NULL, err == EAGAIN ? "it does not answer" : "%m");
+		khv_fail("reach", name, NULL, "%s", khv_name_why());
 	errno = err;
 	return -1;
 }
 
 int khv_name_process(int fd)
 {
-	pid_t pid = peer(fd);
+	pid_t pid = peer(fd).pid;
 
 	if (pid > 0)
 		return (int)syscall(SYS_pidfd_open, pid, 0);
@@ -259,7 +326,7 @@ pid_t khv_name_pid(struct khv_names *names, const char *name)
 	pid_t pid = 0;
 
 	if (fd >= 0) {
-		pid = peer(fd);
+		pid = peer(fd).pid;
 		close(fd);
 	}
 	return pid;

@@ -15,10 +15,13 @@
 
 #define KHV_NAME_MAX	48u
 #define KHV_NAMES_ROOT	"/run/khv"
+#define KHV_NAMES_USERS	"/run/user"	/* UID/khv, unless XDG_RUNTIME_DIR says otherwise */
 
 struct khv_names {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int dir;
+	uid_t uid;		/* whose folder it is, and so the VMs in it */
+	char prefix[16];	/* what root puts before a user's names: "UID/"; else "" */
 };
 
 /* Letters, digits, '.', '_' and '-', of which the last three not first. */
@@ -31,6 +34,13 @@ bool khv_name_is_valid(const char *name);
  * when there is none, without @create; or -1 after a message.
  */
 int khv_names_open(struct khv_names *names, bool create);
+/* For root: the folder of the user @uid under KHV_NAMES_USERS. Returns the same. */
+int khv_names_open_user(struct khv_names *names, uid_t uid);
+/*
+ * Visit the folder of khv_names_open(), and for root, if KHV_RUNTIME_DIR names none, those of
+ * users. Returns 0, or -1 after a message when there is no telling the first one.
+ */
+int khv_names_each(void (*visit)(struct khv_names *names, void *ctx), void *ctx);
 void khv_names_close(struct khv_names *names);
 
 /* Take @name. Returns a listening socket that does not block, or -1 after a message. */
@@ -39,18 +49,20 @@ int khv_name_claim(struct khv_names *names, const char *name);
 int khv_name_open_log(const struct khv_names *names, const char *name);
 
 /*
- * Connect to the VM @name. Sending and receiving time out after some seconds. Returns the
+ * Connect to the VM @name, of whom the folder is. Sending and receiving time out after some seconds. Returns the
  * socket; or -1: after a message unless @quiet, and with errno ENOENT when there is no
  * such VM.
  */
 int khv_name_connect(struct khv_names *names, const char *name, bool quiet);
+/* Why it could not, by errno. */
+const char *khv_name_why(void);
 
 /*
  * Of a connection, the VM's process as a descriptor of its own (pidfd). It is that process if
  * the connection stands, or a reply comes, after this. Returns it; or -1 with errno. Quiet.
  */
 int khv_name_process(int fd);
-/* The process of the VM @name, or 0. Quiet. */
+/* The process of the VM @name, or 0 with errno. Quiet. */
 pid_t khv_name_pid(struct khv_names *names, const char *name);
 
 /* Whether khv_names_open() would have a folder's name at all. */

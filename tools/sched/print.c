@@ -24,7 +24,7 @@ static void print_share(const struct khv_sched_share *s, FILE *out)
 		snprintf(cap, sizeof(cap), "%u%%", p->cap);
 	fprintf(out, "%4u %5u %-4s %5" PRIu64 " %-16s %7d %5u %6u %6s %4s %8d", p->pool,
 		s->vm->place, is_held(s) ? "held" : "runs", (uint64_t)s->vm->id,
-		s->name ? s->name : "-", s->vm->pid, s->vm->vcpus, p->weight, cap,
+		*s->name ? s->name : "-", s->vm->pid, s->vm->vcpus, p->weight, cap,
 		p->gang ? "on" : "off", p->priority);
 	fprintf(out, " %7.1f %7.1f %7.1f %7.1f %7.1f\n", s->asked * 100, s->got * 100,
 		s->waiting * 100, s->throttled * 100, s->halted * 100);
@@ -57,7 +57,7 @@ static void json_share(const struct khv_sched_share *s, FILE *out)
 	const struct khv_sched_times *t = &s->vm->times;
 
 	fprintf(out, "{\"vm\": %" PRIu64 ", \"name\": ", (uint64_t)s->vm->id);
-	if (s->name)
+	if (*s->name)
 		khv_json_string(s->name, out);
 	else
 		fputs("null", out);

@@ -30,7 +30,7 @@ void khv_sched_free(struct khv_sched_sample *s);
 /* A VM between two samples; shares are in CPUs. */
 struct khv_sched_share {
 	const struct khv_sched_vm *vm;
-	const char *name;	/* or NULL */
+	char name[64];		/* or "" */
 	double asked;		/* as fair sharing would have it */
 	double got;
 	double waiting, throttled, halted;

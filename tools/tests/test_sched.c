@@ -147,7 +147,7 @@ static void test_compare(void)
 	ok(near(r.share[1].asked, 1) && near(r.share[1].got, 1) &&
 	   near(r.share[1].throttled, 0.5), "of the second");
 	ok(near(r.jain, 1) && near(r.balance, 0.75), "indices");
-	r.share[1].name = "we\"b";
+	strcpy(r.share[1].name, "we\"b");
 	out = open_memstream(&text, &len);
 	khv_sched_json(&r, out);
 	fclose(out);
