@@ -20,7 +20,7 @@ static unsigned int cycles(void)
 	return text ? strtoul(text, NULL, 0) : CYCLES;
 }
 
-static void set_online(unsigned int cpu, bool online)
+void set_online(unsigned int cpu, bool online)
 {
 	char file[64];
 	int ret, tries;

@@ -17,6 +17,7 @@
 
 extern const struct ksft_suite hotplug_suite;
 extern const struct ksft_suite nmi_suite;
+extern const struct ksft_suite sched_suite;
 extern const struct ksft_suite suspend_suite;
 
 /* CPUs that there are, online or not, numbered from 0. */
@@ -35,6 +36,9 @@ unsigned int load_count(void);
 
 /* Main loop of "host-test churn": VMs come, run and go, for ever; says how many. */
 void load_churn(void);
+
+/* CPU @cpu, not the last one, goes or comes back; fails if it does not. */
+void set_online(unsigned int cpu, bool online);
 
 /* main() of "host-test kexec" and "host-test crash". */
 int next_kernel(int argc, char **argv);

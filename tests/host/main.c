@@ -17,6 +17,7 @@ static const struct ksft_suite *const suites[] = {
 	&hotplug_suite,
 	&suspend_suite,
 	&nmi_suite,
+	&sched_suite,
 };
 
 int main(int argc, char **argv)

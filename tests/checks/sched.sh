@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# VMs with gangs, caps and pools get on while CPUs go, threads are bound, interrupted, frozen
+# and killed: on two processors, with the small kernel and the one with KASAN and lockdep; of
+# the suite sched-intel, in Bochs, with the small one. The seed is KHV_SEED.
+
+case $CPU in
+intel*)	KERNELS=small LIMIT=7200 ;;
+*)	KERNELS="small debug" LIMIT=1800 ;;
+esac
+for kernel in $KERNELS; do
+	status=0
+	"$RUN" --cpu "${CPU:-amd}" --kernel "$kernel" --smp 2 --timeout "$LIMIT" -- \
+		sh -c "KHV_SEED=$KHV_SEED exec host-test -t 10 sched" >"$WORK/$kernel.tap" || status=$?
+	cat "$WORK/$kernel.tap"
+	tap_results "$kernel" "$status" "$WORK/$kernel.tap"
+done
