@@ -324,6 +324,45 @@ static void test_creator_gone(void)
 	close(fds[VCPU]);
 }
 
+/* Whoever has the descriptor asks with his own privileges. It may outlive the creator. */
+static void test_foreign_sched(void)
+{
+	struct khv_sched_stats stats = { .vcpu = KHV_SCHED_ALL_VCPUS };
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 5000 };
+	int sockets[2];
+	char byte;
+	pid_t pid;
+
+	if (!is_khv())
+		ksft_skip("these calls are khv's own");
+	ASSERT(!socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	if (!pid) {
+		set_up();
+		send_fds(sockets[0], fds, KINDS);
+		/* Until it is killed, or the test has ended without doing so. */
+		close(sockets[1]);
+		_exit(read(sockets[0], &byte, 1) != 0);
+	}
+	receive_fds(sockets[1], fds, KINDS);
+	EXPECT_EQ(try_ioctl(fds[VM], KHV_SET_SCHED, &p), 0);
+	ASSERT(!seteuid(65534));
+	p.weight = 5001;
+	EXPECT_EQ(try_ioctl(fds[VM], KHV_SET_SCHED, &p), -EPERM);
+	p.weight = 4999;
+	EXPECT_EQ(try_ioctl(fds[VM], KHV_SET_SCHED, &p), 0);
+	ASSERT(!seteuid(0));
+	EXPECT_EQ(try_ioctl(fds[VM], KHV_GET_SCHED_STATS, &stats), 0);
+
+	ASSERT(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
+	EXPECT_EQ(try_ioctl(fds[VM], KHV_SET_SCHED, &p), 0);
+	EXPECT_EQ(try_ioctl(fds[VM], KHV_GET_SCHED, &p), 0);
+	EXPECT_EQ(p.weight, 4999);
+	EXPECT_EQ(try_ioctl(fds[VM], KHV_GET_SCHED_STATS, &stats), 0);
+	close(fds[VM]);
+	close(fds[VCPU]);
+}
+
 static int shared_count;
 
 static void guest_write_port(void)
@@ -516,6 +555,7 @@ static const struct ksft_test tests[] = {
 	{ "wrong_descriptor", test_wrong_descriptor },
 	{ "forked", test_forked },
 	{ "creator_gone", test_creator_gone },
+	{ "foreign_sched", test_foreign_sched },
 	{ "concurrent_run", test_concurrent_run },
 	{ "call_while_running", test_call_while_running },
 	{ "close_while_running", test_close_while_running },

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,52 +131,6 @@ static void test_set_refused(void)
 		EXPECT_EQ(set(vm, p), -EINVAL);
 	}
 	EXPECT_EQ(get(vm).weight, 100);
-}
-
-/* A VM in a process of its own, whose descriptor is written to @out. */
-static void create_and_wait(int out)
-{
-	struct vm *vm = vm_create(0, 0);
-
-	if (write(out, &vm->fd, sizeof(vm->fd)) == sizeof(vm->fd))
-		pause();
-	_exit(1);
-}
-
-/* Whoever has the descriptor asks with his own privileges. It may outlive the creator. */
-static void test_foreign(void)
-{
-	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 5000 };
-	struct khv_sched_stats stats = { .vcpu = KHV_SCHED_ALL_VCPUS };
-	int numbers[2], number, pidfd;
-	struct vm vm = { 0 };
-	pid_t pid;
-
-	need_khv();
-	ASSERT(!pipe(numbers));
-	pid = fork();
-	if (!pid)
-		create_and_wait(numbers[1]);
-	ASSERT(read(numbers[0], &number, sizeof(number)) == sizeof(number));
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	vm.fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
-	ASSERT(vm.fd >= 0);
-	EXPECT_EQ(set(&vm, p), 0);
-	EXPECT_EQ(get(&vm).weight, 5000);
-	EXPECT_EQ(try_ioctl(vm.fd, KHV_GET_SCHED_STATS, &stats), 0);
-	EXPECT_EQ(try_ioctl_value(vm.fd, KVM_CREATE_VCPU, 0), -EIO);
-	ASSERT(!seteuid(65534));
-	p.weight = 5001;
-	EXPECT_EQ(set(&vm, p), -EPERM);
-	p.weight = 4999;
-	EXPECT_EQ(set(&vm, p), 0);
-	ASSERT(!seteuid(0));
-	EXPECT_EQ(get(&vm).weight, 4999);
-
-	ASSERT(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
-	EXPECT_EQ(set(&vm, p), 0);
-	EXPECT_EQ(get(&vm).weight, 4999);
-	EXPECT_EQ(try_ioctl(vm.fd, KHV_GET_SCHED_STATS, &stats), 0);
 }
 
 static void test_set_cap(void)
@@ -826,7 +779,6 @@ static const struct ksft_test tests[] = {
 	{ "defaults", test_defaults },
 	{ "set", test_set },
 	{ "set_refused", test_set_refused },
-	{ "foreign", test_foreign },
 	{ "weight_limit", test_weight_limit },
 	{ "nice", test_nice },
 	{ "stats_refused", test_stats_refused },
