@@ -239,6 +239,7 @@ void load_churn(void)
 		*GUEST_VAR(vm, period) = period_ns();
 		guest_run_sync(vcpu, 0);
 		guest_run_sync(vcpu, 1);
+		vcpu_destroy(vcpu);
 		vm_destroy(vm);
 		printf("%u VMs came and went\n", n);
 		fflush(stdout);
