@@ -71,7 +71,8 @@ static void change_state(struct khv_vcpu_sched *s, enum khv_sched_state state, u
 	raw_write_seqcount_begin(&s->seq);
 	s->since += all;
 	if (unlikely(wait)) {
-		wait = min(mul_u64_u64_div_u64(wait, tsc_khz, NSEC_PER_MSEC), all);
+		/* Rounded up: never less steal time than the host says there was. */
+		wait = min(mul_u64_u64_div_u64(wait, tsc_khz, NSEC_PER_MSEC) + 1, all);
 		s->cycles[KHV_SCHED_WAITING] += wait;
 		all -= wait;
 	}
