@@ -128,8 +128,7 @@ void khv_sched_vcpu_init(struct khv_vcpu *vcpu)
 
 	seqcount_init(&s->seq);
 	preempt_notifier_init(&s->notifier, &preempt_ops);
-	s->created = clock_cycles();
-	s->since = s->created;
+	s->since = clock_cycles();
 	khv_cap_vcpu_init(vcpu);
 }
 
@@ -172,10 +171,11 @@ static u64 guest_ns(const struct khv_vcpu_sched *s)
 	return khv_sched_ns(s->guest_before + guest);
 }
 
+/* Each is rounded down, and the sum is of these, so that it is exact for whoever adds them up. */
 u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES])
 {
 	unsigned int seq, i, state;
-	u64 wall, more;
+	u64 more, sum = 0;
 
 	do {
 		seq = read_seqcount_begin(&s->seq);
@@ -183,12 +183,13 @@ u64 khv_sched_snapshot(const struct khv_vcpu_sched *s, u64 ns[KHV_SCHED_STATES])
 			ns[i] = s->cycles[i];
 		state = s->state;
 		more = passed(s);
-		wall = s->since - s->created;
 	} while (read_seqcount_retry(&s->seq, seq));
 	ns[state] += more;
-	for (i = 0; i < KHV_SCHED_STATES; i++)
+	for (i = 0; i < KHV_SCHED_STATES; i++) {
 		ns[i] = khv_sched_ns(ns[i]);
-	return khv_sched_ns(wall + more);
+		sum += ns[i];
+	}
+	return sum;
 }
 
 void khv_sched_times(struct khv_vcpu *vcpu, struct khv_sched_times *times)

@@ -84,7 +84,6 @@ struct khv_vm_cap {
  * @cycles: how long it was in each state
  * @guest: cycles in the guest; less the TSC while it is there
  * @guest_before: the TSC last lost its value
- * @created: the first @since
  * @run_delay: what the thread had waited in all when it lost its CPU, or left KVM_RUN
  * @left: the thread that did, to be compared only
  * @cap: see there
@@ -103,7 +102,6 @@ struct khv_vcpu_sched {
 	u64 since;
 	u64 cycles[KHV_SCHED_STATES];
 	u64 guest, guest_before;
-	u64 created;
 	u64 run_delay;
 	const void *left;
 	struct khv_vcpu_cap cap;
