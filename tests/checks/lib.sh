@@ -52,7 +52,7 @@ check()
 # TAP. A program that ends early or badly is one more failure.
 tap_results()
 {
-	local name=$1 status=$2 file=$3 line text planned seen=0 bad=0
+	local name=$1 status=$2 file=$3 line text planned seen=0 bad=0 notes=()
 
 	planned=$(sed -nE 's/^1\.\.([0-9]+).*/\1/p' "$file" | head -n 1)
 	if [ "$planned" = 0 ] || { [ "$status" = 4 ] && [ -z "$planned" ]; }; then
@@ -61,6 +61,7 @@ tap_results()
 	fi
 	while IFS= read -r line; do
 		line=${line%$'\r'}
+		[[ $line != "#"* ]] || { notes+=("$line"); continue; }
 		text=$(sed -E 's/^(not )?ok *[0-9]* *-? *//; s/ *# *SKIP.*//I' <<<"$line")
 		seen=$((seen + 1))
 		case $line in
@@ -70,9 +71,12 @@ tap_results()
 			pass "$name: $text" ;;
 		*)
 			bad=$((bad + 1))
-			fail "$name: $text" ;;
+			fail "$name: $text"
+			# Where nobody can read the log, this is what there is to go by.
+			[ "${#notes[@]}" = 0 ] || printf '      %s\n' "${notes[@]: -8}" >&3 ;;
 		esac
-	done < <(grep -aE '^(not )?ok\b' "$file")
+		notes=()
+	done < <(grep -aE '^((not )?ok\b|# )' "$file")
 	if [ -z "$planned" ]; then
 		fail "$name" "no test plan in its output, status $status"
 	elif [ "$seen" != "$planned" ]; then
