@@ -221,6 +221,17 @@ enum guest_event guest_run(struct vcpu *vcpu)
 	}
 }
 
+/* Guests have neither code nor tables in the upper half, where their host's kernel is. */
+static bool has_host_state(struct vcpu *vcpu)
+{
+	struct kvm_regs regs = { 0 };
+
+	if (vcpu->run->exit_reason == KVM_EXIT_SHUTDOWN)
+		return true;
+	try_ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+	return vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR && (int64_t)regs.rip < 0;
+}
+
 static void expect_event(struct vcpu *vcpu, enum guest_event event, enum guest_event wanted)
 {
 	static const char *const names[] = {
@@ -231,6 +242,8 @@ static void expect_event(struct vcpu *vcpu, enum guest_event event, enum guest_e
 		return;
 	ksft_fail(__FILE__, __LINE__, "%s, not %s", names[event], names[wanted]);
 	vcpu_describe(vcpu);
+	if (event == GUEST_EXIT && has_host_state(vcpu))
+		ksft_mixed_up();
 	ksft_abort();
 }
 
