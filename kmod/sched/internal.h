@@ -41,6 +41,12 @@ void khv_cap_vcpu_init(struct khv_vcpu *vcpu);
 void khv_gang_slot(struct khv_law_vm *const *laws, unsigned int nr, const struct cpumask *allowed);
 void khv_gang_release(struct khv_vm *vm);
 
+/*
+ * place.c: one of the group may have to go to another CPU. khv_sched_lock is held; sleeps.
+ */
+void khv_place(struct khv_law_vm *const *laws, unsigned int nr, const struct cpumask *allowed,
+	       u64 period);
+
 /* weight.c: there is a VM more or one less, or a weight was set. khv_sched_lock is held. */
 void khv_weight_changed(void);
 /* A VM goes: its threads get back what nice levels they had. khv_sched_lock is held. */

@@ -110,6 +110,44 @@ void khv_law_step(struct khv_law_vm *const *vms, unsigned int nr, u64 period)
 	}
 }
 
+u64 khv_law_load(const struct khv_law_cpu *cpu, u64 period)
+{
+	if (cpu->ran < period / 8)
+		return KHV_LAW_UNKNOWN;
+	/* If nobody waited, what they left was not wanted; else somebody else had it. */
+	if (cpu->waited < period / 64 || cpu->ran >= period)
+		return cpu->weight;
+	return mul_u64_u64_div_u64(cpu->weight, period, cpu->ran);
+}
+
+bool khv_law_exchange(const struct khv_law_place *vcpus, unsigned int nr, u64 most, u64 least,
+		      int *goes, int *comes)
+{
+	s64 difference = most - least, best = difference, left;
+	unsigned int i, k;
+
+	/* Less than an eighth is within what nice levels round off. */
+	if (difference * 16 < (s64)(most + least))
+		return false;
+	for (i = 0; i < nr; i++) {
+		if (!vcpus[i].here)
+			continue;
+		for (k = 0; k <= nr; k++) {
+			if (k < nr && vcpus[k].here)
+				continue;
+			left = difference - 2 * (s64)vcpus[i].weight;
+			left += k < nr ? 2 * (s64)vcpus[k].weight : 0;
+			left = left < 0 ? -left : left;
+			if (left >= best)
+				continue;
+			best = left;
+			*goes = i;
+			*comes = k < nr ? (int)k : -1;
+		}
+	}
+	return best * 2 <= difference;
+}
+
 static u32 up(u32 weight)
 {
 	return weight + weight / 4;

@@ -50,6 +50,34 @@ void khv_law_step(struct khv_law_vm *const *vms, unsigned int nr, u64 period);
  */
 int khv_law_nice(u32 weight, s64 *error);
 
+/**
+ * struct khv_law_cpu - one of the CPUs that VMs compete on
+ * @weight: of the vCPUs there that want to run, together
+ * @ran, @waited: ns, what these did in the last period
+ */
+struct khv_law_cpu {
+	u64 weight, ran, waited;
+};
+
+#define KHV_LAW_UNKNOWN	(~0ULL)
+
+/* What weighs on @cpu, the host's own tasks too; KHV_LAW_UNKNOWN if vCPUs have next to nothing of it. */
+u64 khv_law_load(const struct khv_law_cpu *cpu, u64 period);
+
+/* A vCPU on one of two CPUs, @here on the one with more load. */
+struct khv_law_place {
+	u32 weight;
+	bool here;
+};
+
+/*
+ * The loads of two CPUs are @most and @least. Is there one of @nr vCPUs to go from here to there,
+ * perhaps for another that comes back, so that they differ by half as much at most? The
+ * numbers of both are in @goes and @comes, -1 for nobody.
+ */
+bool khv_law_exchange(const struct khv_law_place *vcpus, unsigned int nr, u64 most, u64 least,
+		      int *goes, int *comes);
+
 /* The weight of a nice level, in 64ths. */
 u32 khv_law_weight(int nice);
 

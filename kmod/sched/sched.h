@@ -92,6 +92,8 @@ struct khv_vm_cap {
  * @own_nice: what its owner made it
  * @set_nice: what weight.c made it
  * @error: of the levels so far, for khv_law_nice()
+ * @ran, @waited: ns until the last period
+ * @did, @waits: ns in that
  *
  * @task and what follows is under khv_sched_lock. All else is written by the thread inside
  * KVM_RUN, in the scheduler too.
@@ -110,6 +112,7 @@ struct khv_vcpu_sched {
 	struct task_struct *task;
 	int own_nice, set_nice;
 	s64 error;
+	u64 ran, waited, did, waits;
 };
 
 /**
@@ -126,6 +129,8 @@ struct khv_vcpu_sched {
  * @due: ns that fair sharing would have given it
  * @group: which of the host's groups of tasks its vCPUs are in, and on which CPUs they may be:
  *	@cpus is of the task, and not looked at without its reference
+ * @uneven: for how many periods its group has not been spread over its CPUs well, if the VM is the
+ *	group's first
  * @done: in this period
  * @held: its vCPUs are to stay out of the guest in this slot (gang.c); they READ_ONCE
  * @chosen: it is in the slot that is being put together
@@ -145,6 +150,7 @@ struct khv_vm_sched {
 	u64 ran, waited, due;
 	const void *group;
 	const struct cpumask *cpus;
+	u8 uneven;
 	bool done, held, chosen;
 	struct khv_pool_vm pool;
 };

@@ -137,14 +137,20 @@ static void measure(struct khv_vm *vm)
 	v->group = NULL;
 	v->cpus = NULL;
 	khv_for_each_vcpu(i, vcpu, vm) {
+		struct khv_vcpu_sched *s = &vcpu->sched;
+
 		take_over(vcpu);
-		khv_sched_snapshot(&vcpu->sched, ns);
-		ran += ns[KHV_SCHED_RUNNING];
-		waited += ns[KHV_SCHED_WAITING];
-		if (!vcpu->sched.task || v->cpus)
+		khv_sched_snapshot(s, ns);
+		s->did = ns[KHV_SCHED_RUNNING] - s->ran;
+		s->waits = ns[KHV_SCHED_WAITING] - s->waited;
+		s->ran += s->did;
+		s->waited += s->waits;
+		ran += s->ran;
+		waited += s->waited;
+		if (!s->task || v->cpus)
 			continue;
-		v->group = khv_task_group(vcpu->sched.task);
-		v->cpus = &vcpu->sched.task->cpus_mask;
+		v->group = khv_task_group(s->task);
+		v->cpus = &s->task->cpus_mask;
 	}
 	v->law.weight = v->params.weight;
 	v->law.vcpus = vm->nr_vcpus;
@@ -198,6 +204,7 @@ static void control_group(struct khv_vm *first, u64 period)
 		act(vm);
 	}
 	khv_gang_slot(laws, nr, first->sched.cpus);
+	khv_place(laws, nr, first->sched.cpus, period);
 }
 
 /* True if anybody has waited. */

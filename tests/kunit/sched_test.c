@@ -160,6 +160,46 @@ static void levels_average(struct kunit *test)
 	}
 }
 
+static void loads(struct kunit *test)
+{
+	struct khv_law_cpu cpu = { .weight = 3000, .ran = 1000, .waited = 4000 };
+
+	KUNIT_EXPECT_EQ(test, khv_law_load(&cpu, 1000), 3000ULL);
+	/* Others have two thirds of it, and weigh as much. */
+	KUNIT_EXPECT_EQ(test, khv_law_load(&cpu, 3000), 9000ULL);
+	KUNIT_EXPECT_EQ(test, khv_law_load(&cpu, 9000), KHV_LAW_UNKNOWN);
+	/* Nobody waited: what is left is idle. */
+	cpu.waited = 0;
+	KUNIT_EXPECT_EQ(test, khv_law_load(&cpu, 3000), 3000ULL);
+	cpu = (struct khv_law_cpu) { 0 };
+	KUNIT_EXPECT_EQ(test, khv_law_load(&cpu, 3000), KHV_LAW_UNKNOWN);
+}
+
+static void exchanges(struct kunit *test)
+{
+	static const struct khv_law_place heavy[] = {
+		{ 200, true }, { 200, true }, { 100, false }, { 100, false }, { 50, false }, { 50, false },
+	};
+	static const struct khv_law_place even[] = {
+		{ 100, true }, { 100, true }, { 100, true }, { 100, false }, { 100, false },
+	};
+	static const struct khv_law_place light[] = { { 800, true }, { 100, true }, { 300, false } };
+	int goes = -1, comes = -1;
+
+	/* The two heaviest share a CPU, and one of the others goes for one of them. */
+	KUNIT_EXPECT_TRUE(test, khv_law_exchange(heavy, 6, 400, 240, &goes, &comes));
+	KUNIT_EXPECT_LT(test, goes, 2);
+	KUNIT_EXPECT_GE(test, comes, 2);
+	/* As even as can be; and with a difference too small to matter. */
+	KUNIT_EXPECT_FALSE(test, khv_law_exchange(even, 5, 300, 200, &goes, &comes));
+	KUNIT_EXPECT_FALSE(test, khv_law_exchange(even, 5, 1000, 900, &goes, &comes));
+	/* One goes and nobody comes. */
+	KUNIT_EXPECT_TRUE(test, khv_law_exchange(light, 3, 900, 700, &goes, &comes));
+	KUNIT_EXPECT_EQ(test, goes, 1);
+	KUNIT_EXPECT_EQ(test, comes, -1);
+	KUNIT_EXPECT_FALSE(test, khv_law_exchange(light, 0, 900, 0, &goes, &comes));
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(shares_are_fair),
 	KUNIT_CASE(shares_add_up),
@@ -168,6 +208,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(extremes),
 	KUNIT_CASE(nice_levels),
 	KUNIT_CASE(levels_average),
+	KUNIT_CASE(loads),
+	KUNIT_CASE(exchanges),
 	{}
 };
 

@@ -137,6 +137,12 @@ static void move(struct host *h, int t, int cpu)
 	h->resched[cpu] = true;
 }
 
+void host_send(struct host *h, int t, int cpu)
+{
+	if (h->task[t].queued && h->task[t].cpu != cpu)
+		move(h, t, cpu);
+}
+
 void host_init(struct host *h, bool eevdf, int cpus)
 {
 	int cpu;
@@ -251,7 +257,7 @@ static void balance(struct host *h, int cpu)
 		move(h, t, cpu);
 		moved++;
 	}
-	if (moved) {
+	if (moved || h->stubborn) {
 		h->balance_failed[cpu] = 0;
 		return;
 	}

@@ -27,6 +27,7 @@ struct task {
 
 struct host {
 	bool eevdf;
+	bool stubborn;		/* balancing gives up on tasks that outweigh the imbalance */
 	int cpus;
 	int tasks;
 	struct task task[MOST_TASKS];
@@ -47,5 +48,7 @@ void host_set_weight(struct host *h, int t, double weight);
 void host_wake(struct host *h, int t);
 void host_sleep(struct host *h, int t);
 void host_step(struct host *h);
+/* It goes to a CPU by somebody else's will. */
+void host_send(struct host *h, int t, int cpu);
 
 #endif

@@ -4,10 +4,10 @@
  * host tasks, each run for some seconds, measured in windows of 2 s against weighted max-min
  * fair shares.
  *
- *	model [-n SCENARIOS] [-s SEED] [-v] [-0]
+ *	model [-n SCENARIOS] [-s SEED] [-v] [-0] [-p]
  *
  * -v prints each window of each scenario; -0 leaves weights alone, as KVM does, to show what
- * difference the law makes. Exits with 1 if the law misses what docs/scheduler.md says of it.
+ * difference the law makes; -p leaves tasks where the host's balancer puts them. Exits with 1 if the law misses what docs/scheduler.md says of it.
  */
 #include <math.h>
 #include <stdio.h>
@@ -29,6 +29,7 @@ struct party {
 	unsigned int weight, threads;
 	int task[MOST_TASKS];
 	s64 error[MOST_TASKS];
+	u64 thread_ran[MOST_TASKS], thread_waited[MOST_TASKS];
 	unsigned int busy_ms, idle_ms;	/* of each thread by turns; idle 0: always busy */
 	double turn[MOST_TASKS];	/* ns until the thread changes its mind */
 	double due, due_before;
@@ -37,13 +38,14 @@ struct party {
 };
 
 struct scenario {
-	bool eevdf;
+	bool eevdf, stubborn;
+	unsigned int uneven;
 	int cpus;
 	unsigned int parties;
 	struct party party[2 * MOST_VMS];
 };
 
-static bool verbose, without_law;
+static bool verbose, without_law, without_place;
 static u64 rng_state;
 
 static u64 rng(void)
@@ -131,9 +133,67 @@ static void take_turns(struct host *h, struct party *p)
 	}
 }
 
+/* As kmod/sched/place.c. */
+static void place(struct host *h, struct scenario *s, struct party **of, unsigned int nr)
+{
+	struct khv_law_cpu cpus[MOST_CPUS] = { 0 };
+	struct khv_law_place places[MOST_TASKS];
+	int task[MOST_TASKS], from = -1, to = -1, goes, comes;
+	bool wants[2 * MOST_VMS][MOST_TASKS];
+	unsigned int i, k, found = 0;
+	u64 load, most = 0, least = 0;
+
+	for (i = 0; i < nr; i++)
+		for (k = 0; k < of[i]->threads; k++) {
+			struct task *t = &h->task[of[i]->task[k]];
+			u64 did = t->ran - of[i]->thread_ran[k];
+			u64 waits = t->waited - of[i]->thread_waited[k];
+
+			of[i]->thread_ran[k] = t->ran;
+			of[i]->thread_waited[k] = t->waited;
+			wants[i][k] = did + waits > KHV_LAW_PERIOD_NS / 2;
+			if (!wants[i][k])
+				continue;
+			cpus[t->cpu].weight += of[i]->law.each;
+			cpus[t->cpu].ran += did;
+			cpus[t->cpu].waited += waits;
+		}
+	for (int cpu = 0; cpu < h->cpus; cpu++) {
+		load = khv_law_load(&cpus[cpu], KHV_LAW_PERIOD_NS);
+		if (load == KHV_LAW_UNKNOWN)
+			continue;
+		if (from < 0 || load > most) {
+			from = cpu;
+			most = load;
+		}
+		if (to < 0 || load < least) {
+			to = cpu;
+			least = load;
+		}
+	}
+	for (i = 0; i < nr && from != to; i++)
+		for (k = 0; k < of[i]->threads; k++) {
+			int cpu = h->task[of[i]->task[k]].cpu;
+
+			if (!wants[i][k] || (cpu != from && cpu != to))
+				continue;
+			places[found].weight = of[i]->law.each;
+			places[found].here = cpu == from;
+			task[found++] = of[i]->task[k];
+		}
+	if (from == to || !khv_law_exchange(places, found, most, least, &goes, &comes)) {
+		s->uneven = 0;
+	} else if (++s->uneven >= 8) {
+		s->uneven = 0;
+		host_send(h, task[goes], to);
+		if (comes >= 0)
+			host_send(h, task[comes], from);
+	}
+}
+
 static void control(struct host *h, struct scenario *s)
 {
-	struct khv_law_vm *vms[2 * MOST_VMS];
+	struct khv_law_vm *vms[2 * MOST_VMS] = { NULL };
 	struct party *of[2 * MOST_VMS];
 	unsigned int i, k, nr = 0;
 
@@ -158,6 +218,8 @@ static void control(struct host *h, struct scenario *s)
 			host_set_weight(h, of[i]->task[k],
 					khv_law_weight(khv_law_nice(of[i]->law.each, &of[i]->error[k])) /
 					(double)(1 << KHV_LAW_SHIFT));
+	if (!without_place)
+		place(h, s, of, nr);
 }
 
 /* The worst distance of a party's share from what is due, in parts of all CPU time. */
@@ -197,6 +259,7 @@ static struct result simulate(struct scenario *s)
 	unsigned int i, k;
 
 	host_init(&h, s->eevdf, s->cpus);
+	h.stubborn = s->stubborn;
 	for (i = 0; i < s->parties; i++) {
 		struct party *p = &s->party[i];
 
@@ -303,34 +366,36 @@ static double spread(const char *name, double *worst, int n)
 int main(int argc, char **argv)
 {
 	int n = 1000, option, failed;
-	double *worst[2], idle = 0, off;
+	double *worst[3], idle = 0, off, stubborn;
 	u64 seed = 20261121;
 
-	while ((option = getopt(argc, argv, "n:s:v0")) != -1) {
+	while ((option = getopt(argc, argv, "n:s:v0p")) != -1) {
 		switch (option) {
 		case 'n': n = atoi(optarg); break;
 		case 's': seed = strtoull(optarg, NULL, 0); break;
 		case 'v': verbose = true; break;
 		case '0': without_law = true; break;
+		case 'p': without_place = true; break;
 		default: return 2;
 		}
 	}
 	printf("seed %llu\n", (unsigned long long)seed);
 	failed = promised();
-	for (int halting = 0; halting < 2; halting++) {
-		worst[halting] = calloc(n + 1, sizeof(double));
+	for (int kind = 0; kind < 3; kind++) {
+		worst[kind] = calloc(n + 1, sizeof(double));
 		for (int i = 0; i < n; i++) {
 			struct scenario s;
 			struct result r;
 
-			rng_state = (seed + 2 * i + halting) * 0x9e3779b97f4a7c15ULL | 1;
+			rng_state = (seed + 2 * i + kind) * 0x9e3779b97f4a7c15ULL | 1;
 			rng();
-			s = random_scenario(halting);
+			s = random_scenario(kind == 1);
+			s.stubborn = kind == 2;
 			if (verbose)
 				describe(&s);
 			r = simulate(&s);
-			worst[halting][i] = r.worst;
-			if (!halting)
+			worst[kind][i] = r.worst;
+			if (!kind)
 				idle = fmax(idle, r.idle);
 			if (verbose)
 				printf("%5.2f %%  scenario %d\n", r.worst * 100, i);
@@ -338,8 +403,10 @@ int main(int argc, char **argv)
 	}
 	off = spread("busy", worst[0], n);
 	spread("halting", worst[1], n);
+	stubborn = spread("busy, stubborn balancer", worst[2], n);
 	printf("idle while a task waited: at most %.2f %%\n", idle * 100);
 	failed += off > 0.02;
+	failed += stubborn > 0.03;
 	printf("%d failed\n", failed);
 	return !!failed;
 }

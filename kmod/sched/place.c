@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which CPU vCPUs are on, where the host's load balancer leaves it so that no weight can
+ * make shares right: the two heaviest threads on one CPU share that, however heavy they get.
+ *
+ * The balancer comes first, and keeps all its say: when the weights of law.c have been spread over
+ * the CPUs unevenly for a while, and one vCPU that goes, or two that change places, would halve that,
+ * they are sent there, and may go wherever they like at once.
+ */
+#include <linux/cpumask.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+
+#include "sched/internal.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+/* Periods that the host's balancer has for it; it looks every 64 ms or so, on few CPUs. */
+#define PATIENCE	8
+
+/* vCPUs of two CPUs that are looked at. */
+#define PLACES_MOST	64
+
+static DEFINE_PER_CPU(struct khv_law_cpu, khv_place_cpu);	/* all under khv_sched_lock */
+
+static struct khv_vm *vm_of(struct khv_law_vm *law)
+{
+	return container_of(law, struct khv_vm, sched.law);
+}
+
+/* It has a thread, and that wanted to run for most of the period. */
+static bool wants(const struct khv_vcpu_sched *s, u64 period)
+{
+	return s->task && s->did + s->waits > period / 2;
+}
+
+static void count(struct khv_law_vm *const *laws, unsigned int nr, const struct cpumask *allowed,
+		  u64 period)
+{
+	struct khv_law_cpu *c;
+	struct khv_vcpu *vcpu;
+	unsigned int i, k;
+	int cpu;
+
+	for_each_cpu(cpu, allowed)
+		per_cpu(khv_place_cpu, cpu) = (struct khv_law_cpu) { 0 };
+	for (i = 0; i < nr; i++)
+		khv_for_each_vcpu(k, vcpu, vm_of(laws[i])) {
+			if (!wants(&vcpu->sched, period))
+				continue;
+			c = &per_cpu(khv_place_cpu, task_cpu(vcpu->sched.task));
+			c->weight += laws[i]->each;
+			c->ran += vcpu->sched.did;
+			c->waited += vcpu->sched.waits;
+		}
+}
+
+/* The CPUs with most and least load of those whose load is known. */
+static bool find_cpus(const struct cpumask *allowed, u64 period, int *from, int *to,
+		      u64 *most, u64 *least)
+{
+	u64 load;
+	int cpu;
+
+	*from = *to = -1;
+	for_each_cpu_and(cpu, allowed, cpu_online_mask) {
+		load = khv_law_load(&per_cpu(khv_place_cpu, cpu), period);
+		if (load == KHV_LAW_UNKNOWN)
+			continue;
+		if (*from < 0 || load > *most) {
+			*from = cpu;
+			*most = load;
+		}
+		if (*to < 0 || load < *least) {
+			*to = cpu;
+			*least = load;
+		}
+	}
+	return *from != *to;
+}
+
+/* Those on the two CPUs that are as free as all: their threads in @tasks. */
+static unsigned int collect(struct khv_law_vm *const *laws, unsigned int nr,
+			    const struct cpumask *allowed, u64 period, int from, int to,
+			    struct khv_law_place *places, struct task_struct **tasks)
+{
+	unsigned int i, k, found = 0;
+	struct khv_vcpu *vcpu;
+	int cpu;
+
+	for (i = 0; i < nr; i++)
+		khv_for_each_vcpu(k, vcpu, vm_of(laws[i])) {
+			if (!wants(&vcpu->sched, period) || found == PLACES_MOST)
+				continue;
+			cpu = task_cpu(vcpu->sched.task);
+			if ((cpu != from && cpu != to) ||
+			    !cpumask_equal(&vcpu->sched.task->cpus_mask, allowed))
+				continue;
+			places[found].weight = laws[i]->each;
+			places[found].here = cpu == from;
+			tasks[found++] = vcpu->sched.task;
+		}
+	return found;
+}
+
+/* To @cpu, and free again, unless its owner or an administrator has bound it meanwhile. */
+static void send(struct task_struct *task, int cpu, const struct cpumask *allowed)
+{
+	if (!set_cpus_allowed_ptr(task, cpumask_of(cpu)) &&
+	    cpumask_equal(&task->cpus_mask, cpumask_of(cpu)))
+		set_cpus_allowed_ptr(task, allowed);
+}
+
+void khv_place(struct khv_law_vm *const *laws, unsigned int nr, const struct cpumask *allowed,
+	       u64 period)
+{
+	static struct khv_law_place places[PLACES_MOST];	/* under khv_sched_lock, as these */
+	static struct task_struct *tasks[PLACES_MOST];
+	static struct cpumask free;
+	int from, to, goes, comes;
+	unsigned int found;
+	u64 most, least;
+	u8 *uneven;
+
+	lockdep_assert_held(&khv_sched_lock);
+	if (!nr)
+		return;
+	uneven = &vm_of(laws[0])->sched.uneven;
+	/* A copy: @allowed is of a thread that may be the one to go. */
+	cpumask_copy(&free, allowed);
+	count(laws, nr, &free, period);
+	if (!find_cpus(&free, period, &from, &to, &most, &least)) {
+		*uneven = 0;
+		return;
+	}
+	found = collect(laws, nr, &free, period, from, to, places, tasks);
+	if (!khv_law_exchange(places, found, most, least, &goes, &comes)) {
+		*uneven = 0;
+		return;
+	}
+	if (++*uneven < PATIENCE)
+		return;
+	*uneven = 0;
+	send(tasks[goes], to, &free);
+	if (comes >= 0)
+		send(tasks[comes], from, &free);
+}
