@@ -51,7 +51,7 @@ style:
 
 bench:
 	@tests/testbed/run --cpu intel --kvm --timeout 1800 -- \
-		sh -c 'bench-exits && bench-interrupts && bench-faults'
+		sh -c 'bench-exits && bench-interrupts && bench-switch && bench-faults'
 	@tests/bench/plot
 
 lines:
@@ -79,7 +79,7 @@ help:
 	@echo '                        with CPU=intel, intel-noept or amd-nonpt'
 	@echo '  make check            all tests; SUITES="kunit selftests-amd" runs some'
 	@echo '  make style            checkpatch, sparse, clang-format, cppcheck'
-	@echo '  make bench            costs of exits, interrupts and page faults, khv and KVM, in instructions;'
+	@echo '  make bench            costs of exits, interrupts, switches, page faults, khv and KVM, in instructions;'
 	@echo '                        and graphs of shares and caps over time, in build/bench'
 	@echo '  make lines            lines of code, comment and blank per folder'
 	@echo '  make clean            remove what was built here'

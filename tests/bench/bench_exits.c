@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "khv.h"
 #include "ksft.h"
 #include "measure.h"
 #include "report.h"
@@ -38,6 +39,7 @@ static const char *const titles[NR_PATHS] = {
 };
 
 static unsigned int exits = 20, repeats = 201;
+static struct khv_sched sched;
 
 /* Loops that run ESI times and end with a write to port 0x6e4. */
 GUEST_BLOB(loop_empty);
@@ -127,6 +129,7 @@ static void measure_instructions(struct device *dev)
 	struct vcpu *vcpu = vcpu_create(vm, 0);
 	unsigned int i, path;
 
+	device_schedule(vm, &sched);
 	empty.count = 0;
 	memset(loops, 0, sizeof(loops));
 	for (i = 0; i <= repeats; i++) {
@@ -161,6 +164,7 @@ static void measure_fresh_pages(struct device *dev)
 	void *fresh = memory_map(size, false);
 	unsigned int i;
 
+	device_schedule(vm, &sched);
 	vm_set_slot(vm, 1, 0, FRESH_BASE, size, fresh);
 	memcpy(vm->ram + code, BLOB(loop_fresh).start, BLOB(loop_fresh).size);
 	vcpu_protected_mode(vcpu, code, 0xfff0);
@@ -179,15 +183,24 @@ static void measure_fresh_pages(struct device *dev)
 	munmap(fresh, size);
 }
 
+static void set_sched(uint32_t which, uint32_t *member, uint32_t value)
+{
+	sched.set |= which;
+	*member = value;
+}
+
 static int usage(const char *program)
 {
 	fprintf(stderr,
-		"usage: %s [--dev PATH]... [--exits N] [--repeats N] [--json]\n"
+		"usage: %s [--dev PATH]... [--exits N] [--repeats N] [--weight N] [--cap N]\n"
+		"       [--gang] [--json]\n"
 		"Prints what VM exits cost on /dev/khv and /dev/kvm, as far as they exist, and\n"
 		"the ratio of the first to the second.\n"
 		"  --dev PATH   measure this device; may be given twice\n"
 		"  --exits N    exits per repeat (default %u)\n"
 		"  --repeats N  repeats, at most %u (default %u)\n"
+		"  --weight N, --cap N, --gang\n"
+		"               how khv schedules its VM, as for khv run; KVM's is as ever\n"
 		"  --json       print JSON\n", program, exits, MAX_REPEATS, repeats);
 	return 2;
 }
@@ -197,6 +210,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "dev", required_argument, NULL, 'd' }, { "exits", required_argument, NULL, 'e' },
 		{ "repeats", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
+		{ "weight", required_argument, NULL, 'w' }, { "cap", required_argument, NULL, 'c' },
+		{ "gang", no_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	struct device devs[MAX_DEVICES] = { 0 };
@@ -216,6 +231,12 @@ int main(int argc, char **argv)
 			exits = atoi(optarg);
 		else if (option == 'r' && atoi(optarg) > 0 && atoi(optarg) <= MAX_REPEATS)
 			repeats = atoi(optarg);
+		else if (option == 'w')
+			set_sched(KHV_SCHED_WEIGHT, &sched.weight, atoi(optarg));
+		else if (option == 'c')
+			set_sched(KHV_SCHED_CAP, &sched.cap, atoi(optarg));
+		else if (option == 'g')
+			set_sched(KHV_SCHED_GANG, &sched.gang, 1);
 		else if (option == 'j')
 			json = true;
 		else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tables of the benchmarks. Integers, because programs here are compiled
+ * The devices and tables of the benchmarks. Integers, because programs here are compiled
  * without the FPU.
  */
 #include "report.h"
@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "khv.h"
 #include "ksft.h"
+#include "vm.h"
 
 unsigned int devices_find(struct device devs[MAX_DEVICES])
 {
@@ -20,6 +22,14 @@ unsigned int devices_find(struct device devs[MAX_DEVICES])
 		if (!access(paths[i], F_OK))
 			devs[count++].path = paths[i];
 	return count;
+}
+
+void device_schedule(struct vm *vm, const struct khv_sched *sched)
+{
+	struct khv_sched set = *sched;
+
+	if (set.set && dev_check_extension(vm->dev, KHV_CAP_SCHED) > 0)
+		ASSERT_EQ(try_ioctl(vm->fd, KHV_SET_SCHED, &set), 0);
 }
 
 static void print_hundredths(const char *format, uint64_t value)

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct khv_sched;
+struct vm;
+
 #define MAX_ROWS	8
 #define MAX_DEVICES	2
 
@@ -33,6 +36,9 @@ struct report {
 
 /* /dev/khv and /dev/kvm, as far as they are there; how many. */
 unsigned int devices_find(struct device devs[MAX_DEVICES]);
+
+/* On khv, schedules @vm as *@sched says. On KVM, which has no such thing, nothing. */
+void device_schedule(struct vm *vm, const struct khv_sched *sched);
 
 void report_print(const struct report *r, const struct device *devs, unsigned int count,
 		  bool json);

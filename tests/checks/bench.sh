@@ -22,4 +22,5 @@ bench()
 
 bench intel bench-exits
 bench intel bench-interrupts --repeats 51
+bench intel bench-switch --repeats 51
 bench amd bench-faults --mib 16 --forks 10
