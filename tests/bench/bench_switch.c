@@ -43,11 +43,13 @@ struct path {
 	const char *key, *title;
 	struct khv_sched sched;
 	bool process;			/* no vCPU */
+	bool nobody;			/* not the switches but what is subtracted from them */
 	bool rival;			/* another VM of weight 100 wants the CPU, too */
 };
 
 static const struct path paths[] = {
 	{ "process", "a process", .process = true },
+	{ "exit", "a vCPU's exit, subtracted below", .nobody = true },
 	{ "vcpu", "a vCPU" },
 	{ "vcpu_cap", "a vCPU (khv: cap 90 %)", { .set = KHV_SCHED_CAP, .cap = 90 } },
 	{ "vcpu_weight", "a vCPU beside another (khv: 200, 100)",
@@ -245,11 +247,11 @@ static struct result measure(const struct path *path)
 		samples_add(&ticks, work.ticks[i]);
 		samples_add(&empty, work.empty[i]);
 	}
-	median = samples_median(&ticks);
-	overhead = samples_median(&empty);
+	median = samples_median(path->nobody ? &empty : &ticks);
+	overhead = path->nobody ? 0 : samples_median(&empty);
 	return (struct result) {
 		.ticks = median > overhead ? (median - overhead) * 100 / loops : 0,
-		.spread = samples_spread(&ticks) * 100 / loops,
+		.spread = samples_spread(path->nobody ? &empty : &ticks) * 100 / loops,
 	};
 }
 
