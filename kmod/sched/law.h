@@ -61,7 +61,7 @@ struct khv_law_cpu {
 
 #define KHV_LAW_UNKNOWN	(~0ULL)
 
-/* What weighs on @cpu, the host's own tasks too; KHV_LAW_UNKNOWN if vCPUs have next to nothing of it. */
+/* What weighs on @cpu, with the host's tasks; KHV_LAW_UNKNOWN if vCPUs have next to none of it. */
 u64 khv_law_load(const struct khv_law_cpu *cpu, u64 period);
 
 /* A vCPU on one of two CPUs, @here on the one with more load. */

@@ -3,9 +3,9 @@
  * Which CPU vCPUs are on, where the host's load balancer leaves it so that no weight can
  * make shares right: the two heaviest threads on one CPU share that, however heavy they get.
  *
- * The balancer comes first, and keeps all its say: when the weights of law.c have been spread over
- * the CPUs unevenly for a while, and one vCPU that goes, or two that change places, would halve that,
- * they are sent there, and may go wherever they like at once.
+ * The balancer comes first, and keeps all its say: when the weights of law.c have been spread
+ * over the CPUs unevenly for a while, and one vCPU that goes, or two that change places, would
+ * halve that, they are sent there, and may go wherever they like at once.
  */
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
