@@ -364,6 +364,9 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 	case EXIT_REASON_WBINVD:
 		/* Guest memory is write-back and coherent: nothing to do. */
 		return khv_intercept_done(vcpu, 0);
+	case EXIT_REASON_PAUSE_INSTRUCTION:
+		khv_vcpu_yield_to_sibling(vcpu);
+		return khv_intercept_done(vcpu, 0);
 	case EXIT_REASON_TRIPLE_FAULT:
 		return khv_intercept_shutdown(vcpu);
 	case EXIT_REASON_MWAIT_INSTRUCTION:

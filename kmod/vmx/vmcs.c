@@ -86,6 +86,10 @@ u32 khv_vmx_exceptions(struct khv_vcpu *vcpu)
 	return exceptions;
 }
 
+/* In cycles of the TSC: between two PAUSE that are one loop, and of a loop that exits. */
+#define PAUSE_GAP	128
+#define PAUSE_WINDOW	4096
+
 static void setup_controls(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -105,6 +109,10 @@ static void setup_controls(struct khv_vcpu *vcpu)
 		khv_vmwrite(EPT_POINTER, eptp(vcpu->vm));
 	if (vmx->vpid)
 		khv_vmwrite(VIRTUAL_PROCESSOR_ID, vmx->vpid);
+	if (vmx->cpu2_ctl & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+		khv_vmwrite(PLE_GAP, PAUSE_GAP);
+		khv_vmwrite(PLE_WINDOW, PAUSE_WINDOW);
+	}
 	if (vmx->cpu2_ctl & SECONDARY_EXEC_ENCLS_EXITING)
 		khv_vmwrite(ENCLS_EXITING_BITMAP, ~0ULL);
 	khv_vmwrite(MSR_BITMAP, __pa(vmx->msr_bitmap));

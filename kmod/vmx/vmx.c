@@ -404,13 +404,23 @@ static void update_disabled_exits(struct khv_vcpu *vcpu)
 	khv_vmwrite(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
 }
 
+/* Loops of PAUSE exit, too, if the processor and the client will have it. */
+static u32 pause_loops(struct khv_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->vm->opts.disabled_exits) & KVM_X86_DISABLE_EXITS_PAUSE)
+		return 0;
+	return vmx_caps.cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+}
+
 static void update_guest(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u32 ctl = vmx->cpu2_ctl;
 
 	/* Instructions that CPUID does not promise must be #UD. */
-	ctl &= ~(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID);
+	ctl &= ~(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
+		 SECONDARY_EXEC_PAUSE_LOOP_EXITING);
+	ctl |= pause_loops(vcpu);
 	if (khv_caps.rdtscp && (khv_has(vcpu, RDTSCP) || khv_has(vcpu, RDPID)))
 		ctl |= SECONDARY_EXEC_ENABLE_RDTSCP;
 	if (khv_caps.invpcid && khv_has(vcpu, INVPCID))

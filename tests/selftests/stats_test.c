@@ -331,11 +331,65 @@ static void test_debugfs(void)
 	EXPECT(access(dir, F_OK) && errno == ENOENT);
 }
 
+static void guest_pauses(void)
+{
+	int i;
+
+	sti();
+	for (i = 0; i < 100000; i++)
+		cpu_pause();
+}
+
+/* What the kernel says of the processor: VMX has its flags in a line of their own. */
+static bool cpu_sees_loops_of_pause(void)
+{
+	static char text[65536];
+	int fd = open("/proc/cpuinfo", O_RDONLY);
+	ssize_t size;
+
+	ASSERT(fd >= 0);
+	size = read(fd, text, sizeof(text) - 1);
+	ASSERT(size > 0);
+	close(fd);
+	text[size] = 0;
+	return strstr(text, " ple ") || strstr(text, " pausefilter");
+}
+
+/* A guest that waits for another gives its CPU away, unless its client wants it not to. */
+static void test_pause(void)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X86_DISABLE_EXITS, .args[0] = KVM_X86_DISABLE_EXITS_PAUSE,
+	};
+	char dir[100];
+	int disabled;
+
+	if (strcmp(ksft_device, "/dev/khv"))
+		ksft_skip("%s has other folders", ksft_device);
+	if (!cpu_sees_loops_of_pause())
+		ksft_skip("a processor with neither pause-loop exiting nor a PAUSE filter");
+	for (disabled = 0; disabled < 2; disabled++) {
+		struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+		struct vcpu *vcpu;
+
+		if (disabled)
+			ASSERT_EQ(try_ioctl(vm->fd, KVM_ENABLE_CAP, &cap), 0);
+		vcpu = vcpu_create(vm, 0);
+		guest_start(vcpu, guest_pauses);
+		guest_run_done(vcpu);
+		snprintf(dir, sizeof(dir), DEBUGFS "/%d-%d", getpid(), vm->fd);
+		EXPECT_EQ(line_value(dir, "exit_reasons", "exits_pause") > 0, !disabled);
+		vcpu_destroy(vcpu);
+		vm_destroy(vm);
+	}
+}
+
 static const struct ksft_test tests[] = {
 	{ "format", test_format },
 	{ "counts", test_counts },
 	{ "lifetime", test_lifetime },
 	{ "debugfs", test_debugfs },
+	{ "pause", test_pause },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("stats", tests);
