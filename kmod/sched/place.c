@@ -10,6 +10,7 @@
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
+#include <linux/topology.h>
 
 #include "sched/internal.h"
 #include "vm/vcpu.h"
@@ -55,7 +56,7 @@ static void count(struct khv_law_vm *const *laws, unsigned int nr, const struct 
 		}
 }
 
-/* The CPUs with most and least load of those whose load is known. */
+/* The CPU with most load of those whose load is known, and the one with least on its node. */
 static bool find_cpus(const struct cpumask *allowed, u64 period, int *from, int *to,
 		      u64 *most, u64 *least)
 {
@@ -65,18 +66,24 @@ static bool find_cpus(const struct cpumask *allowed, u64 period, int *from, int 
 	*from = *to = -1;
 	for_each_cpu_and(cpu, allowed, cpu_online_mask) {
 		load = khv_law_load(&per_cpu(khv_place_cpu, cpu), period);
-		if (load == KHV_LAW_UNKNOWN)
+		if (load == KHV_LAW_UNKNOWN || (*from >= 0 && load <= *most))
 			continue;
-		if (*from < 0 || load > *most) {
-			*from = cpu;
-			*most = load;
-		}
-		if (*to < 0 || load < *least) {
-			*to = cpu;
-			*least = load;
-		}
+		*from = cpu;
+		*most = load;
 	}
-	return *from != *to;
+	if (*from < 0)
+		return false;
+	/* Between nodes memory would be left behind: that is the host's to weigh. */
+	for_each_cpu_and(cpu, allowed, cpu_online_mask) {
+		load = khv_law_load(&per_cpu(khv_place_cpu, cpu), period);
+		if (load == KHV_LAW_UNKNOWN || cpu_to_node(cpu) != cpu_to_node(*from) ||
+		    (*to >= 0 && load >= *least))
+			continue;
+		*to = cpu;
+		*least = load;
+	}
+	/* CPUs may have come and gone meanwhile. */
+	return *to >= 0 && *from != *to;
 }
 
 /* Those on the two CPUs that are as free as all: their threads in @tasks. */
