@@ -9,7 +9,6 @@
  * processor are empty without.
  */
 #include <assert.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -184,45 +183,30 @@ static void report(const struct device *devs, unsigned int count, bool json)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "dev", required_argument, NULL, 'd' }, { "loops", required_argument, NULL, 'l' },
-		{ "repeats", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { 0 },
+	struct bench_options o = {
+		.loops = loops, .repeats = repeats, .most_repeats = MAX_REPEATS,
 	};
-	struct device devs[MAX_DEVICES] = { 0 };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int count = 0, i, row;
-	bool json = false;
-	int option;
+	unsigned int i, row;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'd' && count < KSFT_ARRAY_SIZE(devs))
-			devs[count++].path = optarg;
-		else if (option == 'l' && atoi(optarg) > 0)
-			loops = atoi(optarg);
-		else if (option == 'r' && atoi(optarg) > 0 && atoi(optarg) <= MAX_REPEATS)
-			repeats = atoi(optarg);
-		else if (option == 'j')
-			json = true;
-		else
-			return usage();
-	}
-	if (!count)
-		count = devices_find(devs);
-	if (!count) {
+	if (!bench_options(argc, argv, &o))
+		return usage();
+	loops = o.loops;
+	repeats = o.repeats;
+	if (!o.devices) {
 		fprintf(stderr, "bench-interrupts: neither /dev/khv nor /dev/kvm is here\n");
 		return 1;
 	}
 	pin(0);
-	for (i = 0; i < count; i++) {
-		ksft_device = devs[i].path;
+	for (i = 0; i < o.devices; i++) {
+		ksft_device = o.devs[i].path;
 		for (row = 0; row < NR_PATHS; row++) {
 			if (paths[row].cpus <= cpus)
-				devs[i].results[row] = measure(&paths[row]);
+				o.devs[i].results[row] = measure(&paths[row]);
 			else
-				devs[i].results[row].missing = true;
+				o.devs[i].results[row].missing = true;
 		}
 	}
-	report(devs, count, json);
+	report(o.devs, o.devices, o.json);
 	return 0;
 }

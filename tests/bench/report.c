@@ -5,7 +5,9 @@
  */
 #include "report.h"
 
+#include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +24,33 @@ unsigned int devices_find(struct device devs[MAX_DEVICES])
 		if (!access(paths[i], F_OK))
 			devs[count++].path = paths[i];
 	return count;
+}
+
+bool bench_options(int argc, char **argv, struct bench_options *o)
+{
+	static const struct option options[] = {
+		{ "dev", required_argument, NULL, 'd' }, { "loops", required_argument, NULL, 'l' },
+		{ "repeats", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'd' && o->devices < MAX_DEVICES)
+			o->devs[o->devices++].path = optarg;
+		else if (option == 'l' && atoi(optarg) > 0)
+			o->loops = atoi(optarg);
+		else if (option == 'r' && atoi(optarg) > 0 &&
+			 atoi(optarg) <= (int)o->most_repeats)
+			o->repeats = atoi(optarg);
+		else if (option == 'j')
+			o->json = true;
+		else
+			return false;
+	}
+	if (!o->devices)
+		o->devices = devices_find(o->devs);
+	return true;
 }
 
 void device_schedule(struct vm *vm, const struct khv_sched *sched)

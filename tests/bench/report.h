@@ -34,6 +34,18 @@ struct report {
 	unsigned int rows;
 };
 
+/* What benchmarks are told by their command lines. */
+struct bench_options {
+	unsigned int loops, repeats;	/* in: what is usual */
+	unsigned int most_repeats;
+	bool json;
+	struct device devs[MAX_DEVICES];
+	unsigned int devices;
+};
+
+/* --dev, --loops, --repeats, --json; false if something else was there, or a bad number. */
+bool bench_options(int argc, char **argv, struct bench_options *o);
+
 /* /dev/khv and /dev/kvm, as far as they are there; how many. */
 unsigned int devices_find(struct device devs[MAX_DEVICES]);
 
