@@ -43,7 +43,7 @@ static void count(struct khv_law_vm *const *laws, unsigned int nr, const struct 
 	unsigned int i, k;
 	int cpu;
 
-	for_each_cpu(cpu, allowed)
+	for_each_cpu_and(cpu, allowed, cpu_possible_mask)
 		per_cpu(khv_place_cpu, cpu) = (struct khv_law_cpu) { 0 };
 	for (i = 0; i < nr; i++)
 		khv_for_each_vcpu(k, vcpu, vm_of(laws[i])) {
@@ -110,7 +110,10 @@ static unsigned int collect(struct khv_law_vm *const *laws, unsigned int nr,
 	return found;
 }
 
-/* To @cpu, and free again, unless its owner or an administrator has bound it meanwhile. */
+/*
+ * To @cpu, and free again, unless its owner or an administrator has bound it elsewhere meanwhile.
+ * Who binds it to this very CPU in between cannot be told from us, and is undone.
+ */
 static void send(struct task_struct *task, int cpu, const struct cpumask *allowed)
 {
 	if (!set_cpus_allowed_ptr(task, cpumask_of(cpu)) &&
