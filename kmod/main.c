@@ -116,7 +116,9 @@ static int __init khv_init(void)
 	err = khv_pvclock_init();
 	if (err)
 		goto err_cpuid;
-	khv_sched_init();
+	err = khv_sched_init();
+	if (err)
+		goto err_pvclock;
 	khv_debugfs_init();
 	err = khv_shadow_shrinker_init();
 	if (err)
@@ -134,6 +136,7 @@ err_shrinker:
 err_debugfs:
 	khv_debugfs_exit();
 	khv_sched_exit();
+err_pvclock:
 	khv_pvclock_exit();
 err_cpuid:
 	khv_cpuid_exit();

@@ -102,6 +102,11 @@
 } while (0)
 #endif
 
+/* 6.14 took the name that this had for a worker that is not started yet. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define kthread_run_worker(flags, ...)	kthread_create_worker(flags, __VA_ARGS__)
+#endif
+
 /* A task that sleeps may stay in its queue for a while, since 6.12. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 #define khv_task_is_runnable(task)	((task)->on_rq)

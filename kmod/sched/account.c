@@ -218,10 +218,15 @@ void khv_sched_vm_times(struct khv_vm *vm, struct khv_sched_times *times)
 }
 
 /* The scheduler's code is patched for this, with an interrupt of all processors. */
-void __init khv_sched_init(void)
+int __init khv_sched_init(void)
 {
+	int err = khv_weight_init();
+
+	if (err)
+		return err;
 	by_tsc = !check_tsc_unstable();
 	preempt_notifier_inc();
+	return 0;
 }
 
 void khv_sched_exit(void)

@@ -51,7 +51,8 @@ void khv_place(struct khv_law_vm *const *laws, unsigned int nr, const struct cpu
 void khv_weight_changed(void);
 /* A VM goes: its threads get back what nice levels they had. khv_sched_lock is held. */
 void khv_weight_forget(struct khv_vm *vm);
-/* The module goes. */
+/* The module comes, and may have to do without for want of memory; it goes. */
+int khv_weight_init(void);
 void khv_weight_exit(void);
 
 #endif

@@ -155,7 +155,7 @@ struct khv_vm_sched {
 	struct khv_pool_vm pool;
 };
 
-void khv_sched_init(void);
+int khv_sched_init(void);
 void khv_sched_exit(void);
 void khv_sched_vm_init(struct khv_vm *vm);
 void khv_sched_vm_uninit(struct khv_vm *vm);

@@ -11,12 +11,13 @@
  * as it would the thread's.
  */
 #include <linux/cpumask.h>
+#include <linux/err.h>
 #include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/task.h>
-#include <linux/workqueue.h>
 
 #include "sched/internal.h"
 #include "vm/vcpu.h"
@@ -31,8 +32,13 @@
 /* VMs that are compared at a time; what is beyond is another group. */
 #define GROUP_MOST	256
 
-static void control(struct work_struct *work);
-static DECLARE_DELAYED_WORK(work, control);
+/*
+ * A real-time thread, as a fair one that is as prompt would look to the host's load balancer
+ * like a task or two: 88 times nice 0 for a hundredth of the time.
+ */
+static struct kthread_worker *worker;
+static void control(struct kthread_work *work);
+static DEFINE_KTHREAD_DELAYED_WORK(work, control);
 static u64 last_control;	/* under khv_sched_lock */
 
 void khv_weight_changed(void)
@@ -41,7 +47,7 @@ void khv_weight_changed(void)
 	if (last_control)
 		return;
 	last_control = local_clock();
-	queue_delayed_work(system_highpri_wq, &work, PERIOD);
+	kthread_queue_delayed_work(worker, &work, PERIOD);
 }
 
 /* Do weights mean anything? Not for a VM alone of which nobody has said what it should get. */
@@ -225,7 +231,7 @@ static bool control_all(u64 period)
 	return waited;
 }
 
-static void control(struct work_struct *unused)
+static void control(struct kthread_work *unused)
 {
 	u64 now = local_clock();
 	struct khv_vm *vm;
@@ -235,7 +241,7 @@ static void control(struct work_struct *unused)
 	if (wanted()) {
 		waited = control_all(max_t(s64, now - last_control, 1));
 		last_control = now;
-		queue_delayed_work(system_highpri_wq, &work, waited ? PERIOD : LONG_PERIOD);
+		kthread_queue_delayed_work(worker, &work, waited ? PERIOD : LONG_PERIOD);
 	} else {
 		list_for_each_entry(vm, &khv_sched_vms, sched.node)
 			khv_weight_forget(vm);
@@ -255,7 +261,17 @@ void khv_weight_forget(struct khv_vm *vm)
 		give_back(&vcpu->sched);
 }
 
+int __init khv_weight_init(void)
+{
+	worker = kthread_run_worker(0, "khv_sched");
+	if (IS_ERR(worker))
+		return PTR_ERR(worker);
+	sched_set_fifo_low(worker->task);
+	return 0;
+}
+
 void khv_weight_exit(void)
 {
-	cancel_delayed_work_sync(&work);
+	kthread_cancel_delayed_work_sync(&work);
+	kthread_destroy_worker(worker);
 }
