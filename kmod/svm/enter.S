@@ -57,6 +57,10 @@ SYM_FUNC_START(khv_svm_enter)
 	wrmsr
 	mov	%ebx, %ecx
 1:
+#ifdef X86_BUG_DIV0
+	/* On Zen 1 the quotient of the last division lingers: let it be one of no secret. */
+	ALTERNATIVE "", "xor %eax, %eax; xor %edx, %edx; mov $1, %ebx; div %ebx", X86_BUG_DIV0
+#endif
 	mov	%rsi, %rax
 	vmload	%rax
 
