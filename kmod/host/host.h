@@ -173,6 +173,11 @@ bool khv_svmon_flush_due(void);
 void khv_svmon_flushed(void);
 /* Likewise: it has not, after all. */
 void khv_svmon_flush_again(void);
+/*
+ * Likewise, after a machine check: was it but the guest's TLB entries (erratum 383)? They are
+ * flushed by the next entry, the host has nothing to do, and what the guest has is wrong.
+ */
+bool khv_svmon_multi_match(void);
 
 /*
  * A zeroed page for the processor's own use, or NULL; freed as any other. Not at a

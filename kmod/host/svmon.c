@@ -17,6 +17,8 @@
 #include <linux/percpu.h>
 #include <linux/smp.h>
 #include <asm/asm.h>
+#include <asm/cpufeature.h>
+#include <asm/mce.h>
 #include <asm/msr.h>
 
 #include "host/hold.h"
@@ -24,6 +26,9 @@
 
 /* The default of the ratio: 8 bits and a fraction of 32. */
 #define TSC_RATIO_ONE	BIT_ULL(32)
+#define DC_CFG_MULTI_MATCH	BIT_ULL(47)
+#define MC0_MULTI_MATCH		0xb600000000010015ULL
+#define MC_BANKS		6	/* of a family 10h processor */
 #define MSR_BP_CFG	0xc001102e
 #define BP_SPEC_REDUCE	BIT_ULL(4)
 
@@ -67,6 +72,18 @@ static void bp_spec_reduce(bool on)
 	wrmsrq(MSR_BP_CFG, on ? val | BP_SPEC_REDUCE : val & ~BP_SPEC_REDUCE);
 }
 
+/*
+ * Erratum 383 of family 10h: a guest can bring it about that one address has two TLB
+ * entries. Work-around: a machine check says so instead of worse. The bit stays set.
+ */
+static void report_multi_match(void)
+{
+	u64 val;
+
+	if (boot_cpu_has_bug(X86_BUG_AMD_TLB_MMATCH) && !rdmsrq_safe(MSR_AMD64_DC_CFG, &val))
+		wrmsrq_safe(MSR_AMD64_DC_CFG, val | DC_CFG_MULTI_MATCH);
+}
+
 static int switch_on(struct svmon_cpu *c)
 {
 	u64 efer;
@@ -80,6 +97,7 @@ static int switch_on(struct svmon_cpu *c)
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
 		wrmsrq(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	bp_spec_reduce(true);
+	report_multi_match();
 	new_generation(c);
 	c->on = true;
 	return 0;
@@ -197,6 +215,24 @@ void khv_svmon_flushed(void)
 void khv_svmon_flush_again(void)
 {
 	this_cpu_write(svmon_cpu.flush_due, true);
+}
+
+bool khv_svmon_multi_match(void)
+{
+	u64 val;
+	int i;
+
+	/* Whether it was the first that this bank had to report does not matter. */
+	if (!boot_cpu_has_bug(X86_BUG_AMD_TLB_MMATCH) ||
+	    rdmsrq_safe(MSR_IA32_MCx_STATUS(0), &val) ||
+	    (val & ~MCI_STATUS_OVER) != MC0_MULTI_MATCH)
+		return false;
+	for (i = 0; i < MC_BANKS; i++)
+		wrmsrq_safe(MSR_IA32_MCx_STATUS(i), 0);
+	if (!rdmsrq_safe(MSR_IA32_MCG_STATUS, &val))
+		wrmsrq_safe(MSR_IA32_MCG_STATUS, val & ~MCG_STATUS_MCIP);
+	khv_svmon_flush_again();
+	return true;
 }
 
 void khv_svmon_leave(void)

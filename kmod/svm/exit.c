@@ -66,6 +66,18 @@ static int fast_msr_exit(struct khv_vcpu *vcpu)
 						   khv_msr_emulate_read(vcpu);
 }
 
+/* With one address twice in the TLB nobody knows what the guest did since. */
+static int fast_machine_check(struct khv_vcpu *vcpu)
+{
+	if (unlikely(khv_svmon_multi_match())) {
+		pr_err_ratelimited("a guest ran into AMD's erratum 383 and ends\n");
+		khv_request(vcpu, KHV_REQ_TRIPLE_FAULT);
+		return RESUME_GUEST;
+	}
+	khv_host_machine_check();
+	return RESUME_GUEST;
+}
+
 int khv_svm_exit_fast(struct khv_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -94,8 +106,7 @@ int khv_svm_exit_fast(struct khv_vcpu *vcpu)
 		khv_svm_before_iret(vcpu);
 		return RESUME_GUEST;
 	case EXIT_EXCEPTION(X86_TRAP_MC):
-		khv_host_machine_check();
-		return RESUME_GUEST;
+		return fast_machine_check(vcpu);
 	case EXIT_EXCEPTION(X86_TRAP_DB):
 		return fast_db(vcpu);
 	case EXIT_EXCEPTION(X86_TRAP_BP):
