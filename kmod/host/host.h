@@ -191,7 +191,7 @@ void *khv_svmon_alloc_page(gfp_t gfp);
 struct khv_mitigations {
 	bool spec_ctrl;		/* MSR_IA32_SPEC_CTRL exists: keep guest's and host's apart */
 	bool ibrs_exit;		/* the kernel relies on IBRS: set it anew after each exit */
-	bool ibpb;		/* barrier when another VM's vCPU comes to this CPU */
+	bool ibpb;		/* barrier when another vCPU comes to this CPU */
 	bool l1d_flush;		/* L1TF: empty the L1D before the first entry of a region */
 	bool clear_buffers;	/* MDS, TAA, MMIO stale data, RFDS, TSA: VERW before each entry */
 };

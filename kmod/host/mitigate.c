@@ -123,8 +123,8 @@ void khv_mitigate_forget(const void *owner)
 	int cpu;
 
 	/*
-	 * A stale match needs a new VM at the same address on the same CPU. No
-	 * vCPU of @owner runs any more, so nobody writes the value back.
+	 * A stale match needs a new vCPU at the same address on the same CPU. @owner
+	 * does not run any more, so nobody writes the value back.
 	 */
 	for_each_possible_cpu(cpu)
 		cmpxchg(per_cpu_ptr(&last_owner, cpu), owner, NULL);

@@ -72,7 +72,6 @@ static int vm_create(struct khv_vm *vm)
 
 static void vm_destroy(struct khv_vm *vm)
 {
-	khv_mitigate_forget(vm);
 	khv_svmon_put();
 	khv_svm_nested_root_destroy(vm);
 }
@@ -107,6 +106,7 @@ static void vcpu_destroy(struct khv_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
+	khv_mitigate_forget(vcpu);
 	irq_work_sync(&svm->nudge);
 	khv_svm_vmcb_free(svm);
 	vcpu->hw = NULL;
@@ -146,7 +146,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 		rdmsrq(MSR_IA32_SPEC_CTRL, svm->host_spec_ctrl);
 	khv_svm_msr_load(vcpu);
 	load_breakpoints(vcpu);
-	khv_mitigate_enter(vcpu->vm);
+	khv_mitigate_enter(vcpu);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	khv_host_save_debug_again(&svm->host);
 	load_breakpoints(vcpu);
 	/* And it left its data behind. */
-	khv_mitigate_enter(vcpu->vm);
+	khv_mitigate_enter(vcpu);
 	return true;
 }
 

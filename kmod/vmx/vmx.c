@@ -96,7 +96,6 @@ static int vm_create(struct khv_vm *vm)
 
 static void vm_destroy(struct khv_vm *vm)
 {
-	khv_mitigate_forget(vm);
 	khv_vmxon_put();
 }
 
@@ -144,6 +143,7 @@ static void vcpu_destroy(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
+	khv_mitigate_forget(vcpu);
 	khv_vmx_vmcs_free(&vmx->vmcs);
 	free_page((unsigned long)vmx->msr_bitmap);
 	khv_vmx_vpid_free(vmx->vpid);
@@ -207,7 +207,7 @@ static int region_enter(struct khv_vcpu *vcpu)
 		vmx->split_locks_allowed = khv_host_allow_split_locks();
 	khv_vmx_msr_load(vcpu);
 	load_breakpoints(vcpu);
-	khv_mitigate_enter(vcpu->vm);
+	khv_mitigate_enter(vcpu);
 	return 0;
 }
 
@@ -254,7 +254,7 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	khv_host_save_again(&to_vmx(vcpu)->host);
 	load_breakpoints(vcpu);
 	/* And it left its data behind. */
-	khv_mitigate_enter(vcpu->vm);
+	khv_mitigate_enter(vcpu);
 	return true;
 }
 
