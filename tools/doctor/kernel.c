@@ -48,8 +48,25 @@ static void check_headers(struct khv_exam *exam)
 		    exam->release, exam->release);
 }
 
+/* Each session a group of tasks of its own, and so each VM in the background. */
+static void check_autogroup(struct khv_exam *exam)
+{
+	struct khv_finding *f;
+	char value[8];
+
+	if (!khv_exam_read(exam, "proc/sys/kernel/sched_autogroup_enabled", value, sizeof(value)) ||
+	    value[0] != '1') {
+		khv_found(exam, "autogroup", KHV_GOOD, "the kernel does not group tasks by session");
+		return;
+	}
+	f = khv_found(exam, "autogroup", KHV_NOTE, "the kernel groups tasks by session");
+	khv_because(f, "VMs of different sessions, as after khv run --detach, get as much as each other, whatever their weights",
+		    "sysctl kernel.sched_autogroup_enabled=0, or noautogroup on the kernel command line; not needed where VMs are in cgroups with the cpu controller");
+}
+
 void khv_check_kernel(struct khv_exam *exam)
 {
 	check_version(exam);
 	check_headers(exam);
+	check_autogroup(exam);
 }

@@ -197,6 +197,11 @@ static void test_kernel(void)
 	SYSTEM((void)0, "headers", KHV_GOOD, "", "headers");
 	SYSTEM(strcpy(exam.release, "6.12"), "headers", KHV_NOTE, "linux-headers-6.12",
 	       "no headers");
+	SYSTEM((void)0, "autogroup", KHV_GOOD, "", "no automatic groups");
+	SYSTEM(put("proc/sys/kernel/sched_autogroup_enabled", "0\n"), "autogroup", KHV_GOOD, "",
+	       "automatic groups are off");
+	SYSTEM(put("proc/sys/kernel/sched_autogroup_enabled", "1\n"), "autogroup", KHV_NOTE,
+	       "sched_autogroup_enabled=0", "automatic groups");
 }
 
 static void test_owner(void)
