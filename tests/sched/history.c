@@ -36,7 +36,7 @@ static void phase(unsigned int n, bool of_caps)
 		printf("# %s %u: %u\n", of_caps ? "cap" : "weight", i,
 		       of_caps ? caps[n][i] : weights[n][i]);
 	}
-	share_out();
+	share_out(nr_cpus * 1000000);
 }
 
 static void tick(uint64_t begin)

@@ -2,16 +2,18 @@
 /*
  * VMs whose vCPUs fight over a spin lock, more of them than there are CPUs for:
  *
- *	bench-locks [-s SECONDS] [-v VMS] [-c VCPUS] [-d DEVICE]
+ *	bench-locks [-s SECONDS] [-v VMS] [-c VCPUS] [-t PERCENT]
  *
- * How often locks were taken in SECONDS (4), by VMS (2) with VCPUS (2) each: first as they
- * are, then, on khv, as gangs. With -d /dev/kvm the first alone, for comparison. The last line
- * has the ratio.
+ * How often locks were taken in SECONDS (4), by VMS (2) with VCPUS (2) each: as they are, as
+ * gangs, and on KVM where it is loaded, each in a process of its own. The last line has the
+ * ratios. Exits with 1 if gangs did less than PERCENT (150) of either.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -21,6 +23,8 @@
 
 #define MOST_VMS	8
 #define WORK		2000	/* turns with the lock held, and as many without it */
+
+static unsigned int seconds = 4, nr = 2, vcpus = 2;
 
 static volatile uint32_t lock_next, lock_now;
 static volatile uint64_t taken[GUEST_CPUS * 8];
@@ -53,7 +57,7 @@ static void *run_vcpu(void *arg)
 	return NULL;
 }
 
-static uint64_t count(struct vm **vms, unsigned int nr, unsigned int seconds)
+static uint64_t count(struct vm **vms)
 {
 	uint64_t sum = 0;
 
@@ -65,36 +69,25 @@ static uint64_t count(struct vm **vms, unsigned int nr, unsigned int seconds)
 	return sum;
 }
 
-static void set_gang(struct vm *vm, unsigned int gang)
+static void set_gang(struct vm *vm)
 {
 	struct khv_sched p = { .set = KHV_SCHED_GANG | KHV_SCHED_WEIGHT, .weight = 100,
-			       .gang = gang };
+			       .gang = 1 };
 
 	ASSERT_EQ(try_ioctl(vm->fd, KHV_SET_SCHED, &p), 0);
 }
 
-int main(int argc, char **argv)
+static uint64_t fight(const char *device, bool gang)
 {
-	unsigned int seconds = 4, nr = 2, vcpus = 2;
-	uint64_t without, with;
 	struct vm *vms[MOST_VMS];
-	pthread_t thread;
 	struct vcpu *vcpu;
-	int option;
+	pthread_t thread;
 
-	while ((option = getopt(argc, argv, "s:v:c:d:")) != -1) {
-		switch (option) {
-		case 's': seconds = atoi(optarg); break;
-		case 'v': nr = atoi(optarg); break;
-		case 'c': vcpus = atoi(optarg); break;
-		case 'd': ksft_device = optarg; break;
-		default: return 2;
-		}
-	}
-	if (!nr || nr > MOST_VMS || !vcpus || vcpus > GUEST_CPUS)
-		return 2;
+	ksft_device = device;
 	for (unsigned int i = 0; i < nr; i++) {
 		vms[i] = vm_create(VM_RAM_SIZE, 0);
+		if (gang)
+			set_gang(vms[i]);
 		for (unsigned int k = 0; k < vcpus; k++) {
 			vcpu = vcpu_create(vms[i], k);
 			guest_start(vcpu, guest_fight);
@@ -102,17 +95,59 @@ int main(int argc, char **argv)
 		}
 	}
 	sleep(1);
-	without = count(vms, nr, seconds);
-	printf("%u VMs of %u vCPUs: %lu locks a second", nr, vcpus, (long)(without / seconds));
-	if (strcmp(ksft_device, KHV_DEVICE)) {
-		printf("\n");
-		return 0;
+	return count(vms) / seconds;
+}
+
+/* Locks a second. */
+static uint64_t measure(const char *name, const char *device, bool gang)
+{
+	uint64_t *result = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	ASSERT(result != MAP_FAILED);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		*result = fight(device, gang);
+		_exit(0);
 	}
-	for (unsigned int i = 0; i < nr; i++)
-		set_gang(vms[i], 1);
-	sleep(1);
-	with = count(vms, nr, seconds);
-	printf(", as gangs %lu: %lu.%02lu times\n", (long)(with / seconds),
-	       (long)(with / (without ?: 1)), (long)(with * 100 / (without ?: 1) % 100));
-	return 0;
+	ASSERT(waitpid(pid, &status, 0) == pid && !status);
+	printf("%s: %lu locks a second\n", name, (long)*result);
+	return *result;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t none, gangs, kvm = 0, percent = 150, over_none, over_kvm;
+	bool failed, have_kvm;
+	int option;
+
+	while ((option = getopt(argc, argv, "s:v:c:t:")) != -1) {
+		switch (option) {
+		case 's': seconds = atoi(optarg); break;
+		case 'v': nr = atoi(optarg); break;
+		case 'c': vcpus = atoi(optarg); break;
+		case 't': percent = atoi(optarg); break;
+		default: return 2;
+		}
+	}
+	if (!seconds || !nr || nr > MOST_VMS || !vcpus || vcpus > GUEST_CPUS)
+		return 2;
+	have_kvm = !access("/dev/kvm", R_OK | W_OK);
+	printf("%u VMs of %u vCPUs\n", nr, vcpus);
+	none = measure("khv", KHV_DEVICE, false);
+	gangs = measure("khv, gangs", KHV_DEVICE, true);
+	if (have_kvm)
+		kvm = measure("KVM", "/dev/kvm", false);
+	over_none = gangs * 100 / (none ?: 1);
+	over_kvm = gangs * 100 / (kvm ?: 1);
+	failed = over_none < percent || (have_kvm && over_kvm < percent);
+	printf("%s: gangs over none %lu.%02lu", failed ? "FAILED" : "ok", (long)over_none / 100,
+	       (long)over_none % 100);
+	if (have_kvm)
+		printf(", over KVM %lu.%02lu", (long)over_kvm / 100, (long)over_kvm % 100);
+	printf("\n");
+	return failed;
 }

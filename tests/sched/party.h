@@ -6,6 +6,7 @@
 #define KHV_TESTS_SCHED_PARTY_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -17,26 +18,30 @@
 
 struct party {
 	unsigned int weight, vcpus, cap;	/* vcpus 0: a host task */
+	bool toils;				/* takes interrupts and exits, and does not just spin */
 	struct vm *vm;
-	pthread_t thread;
+	pthread_t threads[GUEST_CPUS];
 	uint64_t before, first;			/* what it had had then */
-	unsigned int due;			/* in parts per million of a CPU */
+	unsigned int due, share;		/* in parts per million of a CPU */
 };
 
 extern struct party parties[PARTIES_MOST];
 extern unsigned int nr_parties, nr_cpus;
+extern bool vms_in_group;	/* VMs in a cgroup of their own, with the weight of one task */
 
 uint64_t clock_ns(clockid_t clock);
-/* From its description: WEIGHTxVCPUS, WEIGHTxVCPUS@CAP or "task". */
+/* From its description: WEIGHTxVCPUS, WEIGHTxVCPUS@CAP, with ! if it toils, or "task". */
 struct party *party_add(const char *text);
 void party_start(struct party *p);
 /* Its VM's weight and cap (0: none) are what *p says from now on. */
 void party_set(struct party *p);
 /* CPU time that it has had, in ns: of a VM khv's own count. */
 uint64_t party_had(const struct party *p);
+/* The same by its threads' own clocks, which know nothing of khv. */
+uint64_t party_used(const struct party *p);
 /* This process and its threads to the first @cpus processors, 0: all that there are. */
 void limit_cpus(unsigned int cpus);
-/* What each has due of @nr_cpus, weighted max-min fair. */
-void share_out(void);
+/* What each has due of @all, in parts per million of a CPU, weighted max-min fair. */
+void share_out(unsigned int all);
 
 #endif
