@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What VMs get of two CPUs, judged as docs/scheduler.md says: shares, caps and idle time; what
+# gangs do for spin locks, against KVM as well; in which order batch VMs end. On hosts with the
+# kernels of SHARES_HOSTS. Runs only when named: it takes a machine that does nothing else.
+
+# shares HOST PROGRAM [ARG]...
+shares()
+{
+	local host=$1 status=0
+
+	shift
+	"$RUN" --cpu amd --smp 2 --kernel "$host" --kvm --timeout 900 -- "$@" >"$WORK/out" || status=$?
+	cat "$WORK/out"
+	if [ "$status" = 0 ]; then
+		pass "$* on $host"
+	else
+		fail "$* on $host" "status $status: $(grep -c '^FAILED' "$WORK/out") of its cases failed"
+	fi
+}
+
+for host in ${SHARES_HOSTS:-debian-6.1}; do
+	shares "$host" bench-sched all
+	shares "$host" bench-locks
+	shares "$host" bench-batch
+done
