@@ -18,6 +18,28 @@ void khv_irqchip_init(struct khv_vm *vm)
 	raw_spin_lock_init(&vm->irq.lock);
 }
 
+/* All chips, and where interrupts lead to, or none. */
+static int create_chips(struct khv_vm *vm)
+{
+	int err = khv_pic_create(vm);
+
+	if (err)
+		return err;
+	err = khv_ioapic_create(vm);
+	if (err)
+		goto err_pic;
+	err = khv_gsi_set_default(vm);
+	if (err)
+		goto err_ioapic;
+	return 0;
+
+err_ioapic:
+	khv_ioapic_unregister(vm);
+err_pic:
+	khv_pic_unregister(vm);
+	return err;
+}
+
 int khv_irqchip_create(struct khv_vm *vm)
 {
 	int err;
@@ -27,24 +49,15 @@ int khv_irqchip_create(struct khv_vm *vm)
 		return -EEXIST;
 	if (vm->nr_vcpus)
 		return -EINVAL;
-	err = khv_pic_create(vm);
+	if (mutex_lock_killable(&vm->slots_lock))
+		return -EINTR;
+	err = create_chips(vm);
+	mutex_unlock(&vm->slots_lock);
 	if (err)
 		return err;
-	err = khv_ioapic_create(vm);
-	if (err)
-		goto err_pic;
-	err = khv_gsi_set_default(vm);
-	if (err)
-		goto err_ioapic;
 	/* Who sees it true sees the chips. */
 	smp_store_release(&vm->irq.in_kernel, true);
 	return 0;
-
-err_ioapic:
-	khv_ioapic_unregister(vm);
-err_pic:
-	khv_pic_unregister(vm);
-	return err;
 }
 
 int khv_irqchip_split(struct khv_vm *vm, u64 client_gsis)

@@ -72,7 +72,7 @@ int khv_bus_register(struct khv_vm *vm, enum khv_bus_id bus, u64 addr, u64 len,
 	if (!len || check_add_overflow(addr, len - 1, &range.end))
 		return -EINVAL;
 
-	mutex_lock(&vm->slots_lock);
+	lockdep_assert_held(&vm->slots_lock);
 	old = bus_locked(vm, bus);
 	count = old ? old->count : 0;
 	new = kzalloc(struct_size(new, ranges, count + 1), GFP_KERNEL_ACCOUNT);
@@ -87,7 +87,6 @@ int khv_bus_register(struct khv_vm *vm, enum khv_bus_id bus, u64 addr, u64 len,
 		synchronize_srcu_expedited(&vm->srcu);
 		new = old;
 	}
-	mutex_unlock(&vm->slots_lock);
 	kfree(new);
 	return err;
 }
@@ -97,13 +96,12 @@ void khv_bus_unregister(struct khv_vm *vm, enum khv_bus_id bus, struct khv_io_de
 	struct khv_bus *b;
 	int i;
 
-	mutex_lock(&vm->slots_lock);
+	lockdep_assert_held(&vm->slots_lock);
 	b = bus_locked(vm, bus);
 	for (i = 0; b && i < b->count; i++)
 		if (b->ranges[i].dev == dev)
 			WRITE_ONCE(b->ranges[i].dev, NULL);
 	synchronize_srcu_expedited(&vm->srcu);
-	mutex_unlock(&vm->slots_lock);
 }
 
 /* The VM has no users left, and so no readers. */

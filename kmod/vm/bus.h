@@ -30,12 +30,12 @@ struct khv_io_dev {
 
 /*
  * Register @dev for [addr, addr + len). The device outlives its registration;
- * all are unregistered by khv_bus_uninit() when the VM goes. Takes
+ * all are unregistered by khv_bus_uninit() when the VM goes. Caller holds
  * vm->slots_lock. Returns 0, -ENOMEM, -ENOSPC or -EEXIST on overlap.
  */
 int khv_bus_register(struct khv_vm *vm, enum khv_bus_id bus, u64 addr, u64 len,
 		     struct khv_io_dev *dev);
-/* Returns after the last user inside vm->srcu is gone. */
+/* Returns after the last user inside vm->srcu is gone. Likewise. */
 void khv_bus_unregister(struct khv_vm *vm, enum khv_bus_id bus, struct khv_io_dev *dev);
 void khv_bus_uninit(struct khv_vm *vm);
 

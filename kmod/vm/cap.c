@@ -191,7 +191,8 @@ static int enable_max_vcpu_id(struct khv_vm *vm, const u64 *args)
 
 	if (args[0] > KHV_MAX_VCPU_ID)
 		return -EINVAL;
-	mutex_lock(&vm->lock);
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
 	if (!vm->max_vcpu_id && !vm->nr_vcpus)
 		vm->max_vcpu_id = args[0];
 	if (vm->max_vcpu_id == args[0])
@@ -204,7 +205,8 @@ static int enable_split_irqchip(struct khv_vm *vm, const u64 *args)
 {
 	int r;
 
-	mutex_lock(&vm->lock);
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
 	r = khv_irqchip_split(vm, args[0]);
 	mutex_unlock(&vm->lock);
 	return r;

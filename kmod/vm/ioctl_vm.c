@@ -138,7 +138,11 @@ static int new_pit(struct khv_vm *vm, const struct kvm_pit_config *config)
 
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	err = vm->irq.pit ? -EEXIST : khv_pit_create(vm, config);
+	err = -EINTR;
+	if (!mutex_lock_killable(&vm->slots_lock)) {
+		err = vm->irq.pit ? -EEXIST : khv_pit_create(vm, config);
+		mutex_unlock(&vm->slots_lock);
+	}
 	mutex_unlock(&vm->lock);
 	return err;
 }

@@ -144,9 +144,11 @@ static int assign(struct khv_vm *vm, const struct kvm_ioeventfd *args)
 		err = PTR_ERR(p->eventfd);
 		goto err_free;
 	}
-	mutex_lock(&vm->slots_lock);
-	err = insert(vm, p);
-	mutex_unlock(&vm->slots_lock);
+	err = -EINTR;
+	if (!mutex_lock_killable(&vm->slots_lock)) {
+		err = insert(vm, p);
+		mutex_unlock(&vm->slots_lock);
+	}
 	if (err)
 		goto err_eventfd;
 	return 0;
@@ -184,7 +186,10 @@ static int deassign(struct khv_vm *vm, const struct kvm_ioeventfd *args)
 	key.eventfd = eventfd_ctx_fdget(args->fd);
 	if (IS_ERR(key.eventfd))
 		return PTR_ERR(key.eventfd);
-	mutex_lock(&vm->slots_lock);
+	if (mutex_lock_killable(&vm->slots_lock)) {
+		eventfd_ctx_put(key.eventfd);
+		return -EINTR;
+	}
 	p = take_out(vm, &key);
 	mutex_unlock(&vm->slots_lock);
 	eventfd_ctx_put(key.eventfd);

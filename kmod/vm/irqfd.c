@@ -235,7 +235,11 @@ static int attach(struct khv_irqfd *irqfd, struct file *file)
 	init_waitqueue_func_entry(&irqfd->wait, wakeup);
 	init_poll_funcptr(&poll.table, enqueue);
 
-	mutex_lock(&vm->irqfds.lock);
+	if (mutex_lock_killable(&vm->irqfds.lock)) {
+		list_add(&irqfd->node, &dying);
+		free_all(&dying);
+		return -EINTR;
+	}
 	err = check_free(&vm->irqfds, irqfd->eventfd, &dying);
 	if (err) {
 		list_add(&irqfd->node, &dying);
@@ -308,7 +312,10 @@ static int deassign(struct khv_vm *vm, const struct kvm_irqfd *args)
 
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
-	mutex_lock(&vm->irqfds.lock);
+	if (mutex_lock_killable(&vm->irqfds.lock)) {
+		eventfd_ctx_put(eventfd);
+		return -EINTR;
+	}
 	list_for_each_entry_safe(irqfd, next, &vm->irqfds.all, node)
 		if (irqfd->eventfd == eventfd && irqfd->gsi == args->gsi)
 			unlink(irqfd, &dying);

@@ -5,11 +5,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -302,6 +307,114 @@ static void test_close_on_exec(void)
 	EXPECT(fcntl(vcpu->fd, F_GETFD) & FD_CLOEXEC);
 }
 
+/* A task of its own in this memory, so that it can be killed alone. */
+struct waiter {
+	int fd;
+	unsigned long cmd;
+	void *arg;
+	const char *name;
+	pid_t pid;
+	uint8_t stack[16384] __aligned(16);
+};
+
+static int wait_in_call(void *arg)
+{
+	const struct waiter *w = arg;
+
+	syscall(SYS_ioctl, w->fd, w->cmd, w->arg);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+static void start_waiter(struct waiter *w)
+{
+	w->pid = clone(wait_in_call, w->stack + sizeof(w->stack), CLONE_VM | SIGCHLD, w);
+	ASSERT(w->pid > 0);
+	usleep(20000);
+	EXPECT(!waitpid(w->pid, NULL, WNOHANG), "%s does not wait", w->name);
+}
+
+static void expect_killable(struct waiter *w)
+{
+	int i;
+
+	kill(w->pid, SIGKILL);
+	for (i = 0; i < 100; i++) {
+		if (waitpid(w->pid, NULL, WNOHANG))
+			return;
+		usleep(10000);
+	}
+	ksft_fail(__FILE__, __LINE__, "%s cannot be killed", w->name);
+}
+
+static struct kvm_dirty_log stuck_log = { .slot = 1 };
+
+static void *get_log_for_ever(void *vm)
+{
+	try_ioctl(((struct vm *)vm)->fd, KVM_GET_DIRTY_LOG, &stuck_log);
+	return NULL;
+}
+
+/* A client's own pager serves this page never: whoever writes to it waits. */
+static void *page_that_never_comes(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	void *p = memory_map(PAGE_SIZE, false);
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
+		ksft_skip("no userfaultfd: %s", strerror(errno));
+	ASSERT(!munmap(p, PAGE_SIZE));
+	ASSERT(mmap(p, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+	reg.range.start = (uintptr_t)p;
+	reg.range.len = PAGE_SIZE;
+	ASSERT(!ioctl(uffd, UFFDIO_REGISTER, &reg));
+	return p;
+}
+
+/* A call holds a lock of the VM's while it waits for its client's memory, for ever perhaps. */
+static void test_killed_behind_a_lock(void)
+{
+	static struct kvm_ioeventfd assign = { .addr = 0x1000, .len = 4 }, deassign;
+	static struct kvm_pit_config pit;
+	static struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+	static struct kvm_enable_cap ids = { .cap = KVM_CAP_MAX_VCPU_ID, .args = { 4 } };
+	static struct waiter waiters[6];
+	struct vm *vm = vm_create(0, 0);
+	pthread_t stuck;
+	size_t i;
+
+	vm_set_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, 0, MiB(1), memory_map(MiB(1), false));
+	stuck_log.dirty_bitmap = page_that_never_comes();
+	assign.fd = eventfd(0, 0);
+	deassign = assign;
+	deassign.flags = KVM_IOEVENTFD_FLAG_DEASSIGN;
+	ASSERT(!pthread_create(&stuck, NULL, get_log_for_ever, vm));
+	usleep(50000);
+#define WAITER(i, number, argument) do {		\
+	waiters[i].fd = vm->fd;				\
+	waiters[i].cmd = number;			\
+	waiters[i].arg = argument;			\
+	waiters[i].name = #number " " #argument;	\
+} while (0)
+	WAITER(0, KVM_IOEVENTFD, &assign);
+	WAITER(1, KVM_IOEVENTFD, &deassign);
+	WAITER(2, KVM_CREATE_IRQCHIP, NULL);
+	/* The rest waits for that one. */
+	WAITER(3, KVM_CREATE_PIT2, &pit);
+	WAITER(4, KVM_ENABLE_CAP, &split);
+	WAITER(5, KVM_ENABLE_CAP, &ids);
+	for (i = 0; i < KSFT_ARRAY_SIZE(waiters); i++)
+		start_waiter(&waiters[i]);
+	for (i = KSFT_ARRAY_SIZE(waiters); i-- > 0; )
+		expect_killable(&waiters[i]);
+	/* And again, now that nobody holds the VM's lock. */
+	start_waiter(&waiters[3]);
+	expect_killable(&waiters[3]);
+}
+
 static const struct ksft_test tests[] = {
 	{ "close_orders", test_close_orders },
 	{ "vcpu_outlives_vm", test_vcpu_outlives_vm },
@@ -315,6 +428,7 @@ static const struct ksft_test tests[] = {
 	{ "create_destroy", test_create_destroy },
 	{ "vcpu_numbers", test_vcpu_numbers },
 	{ "enable_cap", test_enable_cap },
+	{ "killed_behind_a_lock", test_killed_behind_a_lock },
 	{ "close_on_exec", test_close_on_exec },
 };
 
