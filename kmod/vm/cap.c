@@ -193,7 +193,7 @@ static int enable_max_vcpu_id(struct khv_vm *vm, const u64 *args)
 		return -EINVAL;
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	if (!vm->max_vcpu_id && !vm->nr_vcpus)
+	if (!vm->max_vcpu_id && !vm->nr_vcpus && vm->bsp_id < args[0])
 		vm->max_vcpu_id = args[0];
 	if (vm->max_vcpu_id == args[0])
 		r = 0;

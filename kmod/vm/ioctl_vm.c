@@ -91,14 +91,16 @@ static int set_identity_map_addr(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 
 static int set_boot_cpu_id(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 {
-	int err = -EBUSY;
+	int err = 0;
 
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	if (!vm->nr_vcpus) {
+	if (vm->nr_vcpus)
+		err = -EBUSY;
+	else if (arg->raw >= (vm->max_vcpu_id ?: KHV_MAX_VCPU_ID))
+		err = -EINVAL;
+	else
 		vm->bsp_id = arg->raw;
-		err = 0;
-	}
 	mutex_unlock(&vm->lock);
 	return err;
 }

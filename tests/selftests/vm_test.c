@@ -20,6 +20,7 @@
 
 #include "guest.h"
 #include "guest_cpu.h"
+#include "khv.h"
 #include "ksft.h"
 
 #define PORT	0x6e0
@@ -415,6 +416,79 @@ static void test_killed_behind_a_lock(void)
 	expect_killable(&waiters[3]);
 }
 
+#define APIC_BASE_BSP	(1 << 8)
+
+static bool is_bsp(struct vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_get_sregs(vcpu, &sregs);
+	return sregs.apic_base & APIC_BASE_BSP;
+}
+
+static int set_boot_id(struct vm *vm, unsigned long id)
+{
+	return try_ioctl_value(vm->fd, KVM_SET_BOOT_CPU_ID, id);
+}
+
+/* One that no vCPU can have is refused, as by newer KVMs; older ones drop its upper half. */
+static void test_boot_cpu_id(void)
+{
+	struct vm *vm = vm_create(0, VM_IRQCHIP);
+
+	if (!strcmp(ksft_device, KHV_DEVICE)) {
+		EXPECT_EQ(set_boot_id(vm, -1UL), -EINVAL);
+		EXPECT_EQ(set_boot_id(vm, 1UL << 32), -EINVAL);
+		EXPECT_EQ(set_boot_id(vm, 255), -EINVAL);
+		EXPECT_EQ(set_boot_id(vm, 254), 0);
+		EXPECT_EQ(limit_vcpu_id(vm, 0, 4), -EINVAL);
+		EXPECT_EQ(set_boot_id(vm, 3), 0);
+		EXPECT_EQ(limit_vcpu_id(vm, 0, 4), 0);
+		EXPECT_EQ(set_boot_id(vm, 4), -EINVAL);
+	}
+	EXPECT_EQ(set_boot_id(vm, 3), 0);
+	EXPECT(!is_bsp(vcpu_create(vm, 0)));
+	EXPECT_EQ(set_boot_id(vm, 0), -EBUSY);
+	EXPECT(is_bsp(vcpu_create(vm, 3)));
+}
+
+#define TSS_LIMIT	(0x100000000UL - 3 * PAGE_SIZE)
+
+/* Pages that KVM needs on some processors: both keep to the same rules about them. */
+static void test_page_addresses(void)
+{
+	struct vm *vm = vm_create(0, 0);
+	uint64_t addr = 0xfeffc000;
+	struct vcpu *vcpu;
+
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_SET_TSS_ADDR, TSS_LIMIT + 1), -EINVAL);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_SET_TSS_ADDR, 1UL << 32), -EINVAL);
+	EXPECT_EQ(try_ioctl_value(vm->fd, KVM_SET_TSS_ADDR, -1UL), -EINVAL);
+	if (!strcmp(ksft_device, KHV_DEVICE))
+		EXPECT_EQ(try_ioctl_value(vm->fd, KVM_SET_TSS_ADDR, TSS_LIMIT), 0);
+	EXPECT_EQ(try_ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &addr), 0);
+	vcpu = vcpu_create(vm, 0);
+	EXPECT_EQ(try_ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &addr), -EINVAL);
+	vcpu_destroy(vcpu);
+}
+
+/* khv takes the address that QEMU sets at each reset, and no page. */
+static void test_vapic_addr(void)
+{
+	struct vcpu *with = vcpu_create(vm_create(VM_RAM_SIZE, VM_IRQCHIP), 0);
+	struct vcpu *without = vcpu_create(vm_create(VM_RAM_SIZE, 0), 0);
+	struct kvm_vapic_addr va = { 0 };
+
+	EXPECT_EQ(try_ioctl(without->fd, KVM_SET_VAPIC_ADDR, &va), -EINVAL);
+	EXPECT_EQ(try_ioctl(with->fd, KVM_SET_VAPIC_ADDR, &va), 0);
+	if (strcmp(ksft_device, KHV_DEVICE))
+		return;
+	va.vapic_addr = 0x1000;
+	EXPECT_EQ(try_ioctl(with->fd, KVM_SET_VAPIC_ADDR, &va), -EINVAL);
+	va.vapic_addr = 1ULL << 40;
+	EXPECT_EQ(try_ioctl(with->fd, KVM_SET_VAPIC_ADDR, &va), -EINVAL);
+}
+
 static const struct ksft_test tests[] = {
 	{ "close_orders", test_close_orders },
 	{ "vcpu_outlives_vm", test_vcpu_outlives_vm },
@@ -428,6 +502,9 @@ static const struct ksft_test tests[] = {
 	{ "create_destroy", test_create_destroy },
 	{ "vcpu_numbers", test_vcpu_numbers },
 	{ "enable_cap", test_enable_cap },
+	{ "boot_cpu_id", test_boot_cpu_id },
+	{ "page_addresses", test_page_addresses },
+	{ "vapic_addr", test_vapic_addr },
 	{ "killed_behind_a_lock", test_killed_behind_a_lock },
 	{ "close_on_exec", test_close_on_exec },
 };
