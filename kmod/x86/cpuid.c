@@ -58,6 +58,7 @@ static const struct feature_source {
 	{ KHV_F_RDPID,		2, 0, 7, F(RDPID) },
 	{ KHV_F_SPEC_CTRL,	3, 0, 7, F(SPEC_CTRL) },
 	{ KHV_F_IBPB,		3, 0, 7, F(SPEC_CTRL) },
+	{ KHV_F_FLUSH_L1D,	3, 0, 7, F(FLUSH_L1D) },
 	{ KHV_F_ARCH_CAPS,	3, 0, 7, F(ARCH_CAPABILITIES) },
 	{ KHV_F_XSAVES,		0, 1, 0xd, F(XSAVES) },
 	{ KHV_F_SYSCALL,	3, 0, 0x80000001, F(SYSCALL) },

@@ -301,6 +301,8 @@ static int wr_flush_cmd(struct khv_vcpu *vcpu, const struct msr_def *def, u64 da
 {
 	if ((data & ~L1D_FLUSH_CMD) || !boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 1;
+	if (!host && !khv_has(vcpu, FLUSH_L1D))
+		return 1;
 	if (data && !host)
 		wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH_CMD);
 	return 0;
@@ -410,6 +412,13 @@ static int rd_xss(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data, b
 	return !host && !khv_has(vcpu, XSAVES);
 }
 
+static int wr_xss(struct khv_vcpu *vcpu, const struct msr_def *def, u64 data, bool host)
+{
+	if (!host && !khv_has(vcpu, XSAVES))
+		return 1;
+	return wr_field(vcpu, def, data, host);
+}
+
 static int rd_de_cfg(struct khv_vcpu *vcpu, const struct msr_def *def, u64 *data, bool host)
 {
 	*data = boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? def->arg : 0;
@@ -482,7 +491,7 @@ static const struct msr_def msr_table[] = {
 	{ MSR_IA32_CR_PAT, SAVED, FIELD(pat), 0, NULL, rd_field, wr_pat },
 	{ MSR_IA32_PERF_CAPABILITIES, 0, 0, 0, is_intel, rd_none, wr_none },
 	{ MSR_IA32_TSC_DEADLINE, SAVED, 0, 0, NULL, rd_tsc_deadline, wr_tsc_deadline },
-	{ MSR_IA32_XSS, SAVED, FIELD(xss), 0, have_xsaves, rd_xss, wr_field },
+	{ MSR_IA32_XSS, SAVED, FIELD(xss), 0, have_xsaves, rd_xss, wr_xss },
 	{ MSR_KVM_WALL_CLOCK_NEW, SAVED, 0, 0, NULL, rd_pv, wr_pv },
 	{ MSR_KVM_SYSTEM_TIME_NEW, SAVED, 0, 0, NULL, rd_pv, wr_pv },
 	{ MSR_KVM_STEAL_TIME, SAVED, 0, 0, have_steal_time, rd_pv, wr_pv },

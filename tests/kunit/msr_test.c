@@ -285,6 +285,37 @@ static void pred_cmd_is_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_PRED_CMD, BIT_ULL(1), false), 1);
 }
 
+static void flush_cmd_is_checked(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = guest(test);
+	bool there = boot_cpu_has(X86_FEATURE_FLUSH_L1D) &&
+		     boot_cpu_data.x86_vendor == X86_VENDOR_INTEL;
+
+	vcpu->cpuid.features = ~BIT_ULL(KHV_F_FLUSH_L1D);
+	KUNIT_EXPECT_NE(test, khv_msr_write(vcpu, MSR_IA32_FLUSH_CMD, 1, false), 0);
+	KUNIT_EXPECT_EQ(test, !khv_msr_write(vcpu, MSR_IA32_FLUSH_CMD, 1, true), there);
+	vcpu->cpuid.features = BIT_ULL(KHV_F_FLUSH_L1D);
+	KUNIT_EXPECT_EQ(test, !khv_msr_write(vcpu, MSR_IA32_FLUSH_CMD, 1, false), there);
+	KUNIT_EXPECT_NE(test, khv_msr_write(vcpu, MSR_IA32_FLUSH_CMD, 2, false), 0);
+}
+
+static void xss_is_checked(struct kunit *test)
+{
+	bool had = khv_caps.xsaves;
+	struct khv_vcpu *vcpu;
+
+	khv_caps.xsaves = true;
+	vcpu = guest(test);
+	vcpu->cpuid.features = 0;
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_XSS, 0, false), 1);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_XSS, 0, true), 0);
+	vcpu->cpuid.features = BIT_ULL(KHV_F_XSAVES);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_XSS, 0, false), 0);
+	KUNIT_EXPECT_EQ(test, khv_msr_write(vcpu, MSR_IA32_XSS, BIT_ULL(8), false), 1);
+	khv_caps.xsaves = had;
+	khv_msr_init();
+}
+
 static void emulation(struct kunit *test)
 {
 	struct khv_vcpu *vcpu = guest(test);
@@ -319,6 +350,8 @@ static struct kunit_case msr_cases[] = {
 	KUNIT_CASE(read_only_for_guests),
 	KUNIT_CASE(spec_ctrl_is_checked),
 	KUNIT_CASE(pred_cmd_is_checked),
+	KUNIT_CASE(flush_cmd_is_checked),
+	KUNIT_CASE(xss_is_checked),
 	KUNIT_CASE(emulation),
 	{}
 };
