@@ -141,6 +141,10 @@ u64 khv_pv_hypercall(struct khv_vcpu *vcpu, u64 nr, bool wide)
 	switch (nr) {
 	case KVM_HC_VAPIC_POLL_IRQ:
 		return 0;	/* the exit itself was what it is for */
+	case KVM_HC_CLOCK_PAIRING:
+		if (arg[1] != KVM_CLOCK_PAIRING_WALLCLOCK)
+			return -(u64)KVM_EOPNOTSUPP;
+		return khv_pvclock_pairing(vcpu, arg[0]);
 	case KVM_HC_KICK_CPU:
 		if (!khv_pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
 			break;

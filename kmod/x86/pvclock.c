@@ -88,8 +88,8 @@ static u64 base_ns(void)
 	return ktime_get_raw_ns() + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
 }
 
-/* TSC and clock of one moment, as near together as this CPU gets them. */
-static struct khv_clock_pair clock_pair(void)
+/* TSC and clock, in nanoseconds, of one moment, as near together as this CPU gets them. */
+static struct khv_clock_pair pair_of(u64 (*clock)(void))
 {
 	struct khv_clock_pair pair = { 0 };
 	u64 best = U64_MAX;
@@ -99,7 +99,7 @@ static struct khv_clock_pair clock_pair(void)
 	local_irq_save(flags);
 	for (i = 0; i < PAIR_ATTEMPTS; i++) {
 		u64 before = rdtsc_ordered();
-		u64 ns = base_ns();
+		u64 ns = clock();
 		u64 width = rdtsc_ordered() - before;
 
 		if (width < best) {
@@ -110,6 +110,11 @@ static struct khv_clock_pair clock_pair(void)
 	}
 	local_irq_restore(flags);
 	return pair;
+}
+
+static struct khv_clock_pair clock_pair(void)
+{
+	return pair_of(base_ns);
 }
 
 /* The pair from which the VM's time is told now. */
@@ -253,6 +258,21 @@ static void write_wall_clock(struct khv_vm *vm, gpa_t gpa)
 	wall.sec = div_u64_rem(ns, NSEC_PER_SEC, &nsec);
 	wall.nsec = nsec;
 	write_versioned(vm, gpa, &version, &wall, sizeof(wall));
+}
+
+int khv_pvclock_pairing(struct khv_vcpu *vcpu, gpa_t gpa)
+{
+	struct kvm_clock_pairing pairing = { 0 };
+	struct khv_clock_pair pair;
+	u32 nsec;
+
+	if (!khv_pvclock_stable())
+		return -EOPNOTSUPP;
+	pair = pair_of(ktime_get_real_ns);
+	pairing.sec = div_u64_rem(pair.ns, NSEC_PER_SEC, &nsec);
+	pairing.nsec = nsec;
+	pairing.tsc = khv_guest_tsc_at(vcpu, pair.tsc);
+	return khv_gpa_write(vcpu->vm, gpa, &pairing, sizeof(pairing)) ? -EFAULT : 0;
 }
 
 void khv_pvclock_update(struct khv_vcpu *vcpu)

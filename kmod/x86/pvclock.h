@@ -66,6 +66,12 @@ int khv_vm_clock_set(struct khv_vm *vm, const struct kvm_clock_data *data);
 int khv_pv_msr_read(struct khv_vcpu *vcpu, u32 index, u64 *data, bool host);
 int khv_pv_msr_write(struct khv_vcpu *vcpu, u32 index, u64 data, bool host);
 
+/*
+ * KVM_HC_CLOCK_PAIRING: the host's wall clock and this vCPU's TSC of one moment, to @gpa. 0,
+ * -EFAULT, or -EOPNOTSUPP while the host's clock is not its TSC. May sleep; vm->srcu held.
+ */
+int khv_pvclock_pairing(struct khv_vcpu *vcpu, gpa_t gpa);
+
 /* KHV_REQ_CLOCK_UPDATE: write the clock page. May sleep; vm->srcu held. */
 void khv_pvclock_update(struct khv_vcpu *vcpu);
 void khv_pvclock_reset(struct khv_vcpu *vcpu);

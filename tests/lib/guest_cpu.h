@@ -155,4 +155,20 @@ static inline uint64_t xgetbv(uint32_t index)
 	return low | (uint64_t)high << 32;
 }
 
+/* KVM's, by the instruction that this vendor's processors have. */
+static inline uint64_t hypercall(uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+	register uint64_t rax asm("rax") = nr;
+	uint32_t r[4];
+
+	cpuid(0, 0, r);
+	if (r[2] == 0x444d4163)		/* "cAMD" */
+		asm volatile("vmmcall" : "+a"(rax) : "b"(a0), "c"(a1), "d"(a2), "S"(a3)
+			     : "memory");
+	else
+		asm volatile("vmcall" : "+a"(rax) : "b"(a0), "c"(a1), "d"(a2), "S"(a3)
+			     : "memory");
+	return rax;
+}
+
 #endif

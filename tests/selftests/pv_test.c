@@ -23,21 +23,6 @@
 #define PREEMPTED		1
 #define FLUSH_TLB		2
 
-static uint64_t hypercall(uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
-{
-	register uint64_t rax asm("rax") = nr;
-	uint32_t r[4];
-
-	cpuid(0, 0, r);
-	if (r[2] == 0x444d4163)		/* "cAMD" */
-		asm volatile("vmmcall" : "+a"(rax) : "b"(a0), "c"(a1), "d"(a2), "S"(a3)
-			     : "memory");
-	else
-		asm volatile("vmcall" : "+a"(rax) : "b"(a0), "c"(a1), "d"(a2), "S"(a3)
-			     : "memory");
-	return rax;
-}
-
 /* ---- what there is ---- */
 
 static bool listed(struct vm *vm, uint32_t index)

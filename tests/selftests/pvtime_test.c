@@ -294,6 +294,70 @@ static void test_enforced_features(void)
 	guest_run_done(vcpu);
 }
 
+#define HC_CLOCK_PAIRING	9
+#define NO_MEMORY		(1UL << 36)
+
+static struct clock_pairing {
+	int64_t sec, nsec;
+	uint64_t tsc;
+	uint32_t flags, pad[9];
+} pairing;
+static bool stable;
+
+static void guest_pairing(void)
+{
+	uint64_t before, after;
+
+	guest_sync(1);
+	before = rdtsc();
+	GUEST_EQ(hypercall(HC_CLOCK_PAIRING, (uintptr_t)&pairing, 0, 0, 0),
+		 stable ? 0 : -EOPNOTSUPP);
+	after = rdtsc();
+	guest_sync(2);
+	GUEST_ASSERT(!stable || (pairing.tsc > before && pairing.tsc < after));
+	GUEST_EQ(hypercall(HC_CLOCK_PAIRING, (uintptr_t)&pairing, 1, 0, 0), -EOPNOTSUPP);
+	GUEST_EQ(hypercall(HC_CLOCK_PAIRING, NO_MEMORY, 0, 0, 0), stable ? -EFAULT : -EOPNOTSUPP);
+}
+
+static int64_t real_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* The host's wall clock and the guest's TSC, where the host tells its time by the TSC. */
+static void test_clock_pairing(void)
+{
+	struct vcpu *vcpu = start(guest_pairing);
+	const struct clock_pairing *p = GUEST_VAR(vcpu->vm, pairing);
+	struct kvm_clock_data data;
+	int64_t before, after, told;
+
+	ASSERT_EQ(try_ioctl(vcpu->vm->fd, KVM_GET_CLOCK, &data), 0);
+	*GUEST_VAR(vcpu->vm, stable) = data.flags & KVM_CLOCK_TSC_STABLE;
+	memset(GUEST_VAR(vcpu->vm, pairing), 0xff, sizeof(pairing));
+	ASSERT_EQ(try_set_msr(vcpu, MSR_TSC, 1ULL << 45), 1);
+	guest_run_sync(vcpu, 1);
+	before = real_ns();
+	guest_run_sync(vcpu, 2);
+	after = real_ns();
+	told = p->sec * 1000000000LL + p->nsec;
+	if (data.flags & KVM_CLOCK_TSC_STABLE) {
+		EXPECT(told >= before && told <= after, "%lld ns before, %lld after",
+		       (long long)(told - before), (long long)(after - told));
+		EXPECT(p->nsec >= 0 && p->nsec < 1000000000);
+		EXPECT_EQ(p->flags, 0);
+		EXPECT_EQ(p->pad[8], 0);
+	} else {
+		EXPECT_EQ(p->sec, -1);
+	}
+	guest_run_done(vcpu);
+	if (!(data.flags & KVM_CLOCK_TSC_STABLE))
+		ksft_skip("the host's clock is not its TSC: refused");
+}
+
 static const struct ksft_test tests[] = {
 	{ "kvmclock_ctrl", test_kvmclock_ctrl },
 	{ "tsc_offset", test_tsc_offset },
@@ -301,6 +365,7 @@ static const struct ksft_test tests[] = {
 	{ "tsc_khz", test_tsc_khz },
 	{ "steal_time", test_steal_time, 60 },
 	{ "enforced_features", test_enforced_features },
+	{ "clock_pairing", test_clock_pairing },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("pvtime", tests);
