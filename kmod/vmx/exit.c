@@ -23,6 +23,12 @@
 #include "x86/regs_inline.h"
 #include "x86/task.h"
 
+/* "SDM, VMX Basic Exit Reasons": instructions of processors that older headers do not know. */
+#define REASON_SEAMCALL		76
+#define REASON_TDCALL		77
+#define REASON_RDMSR_IMM	84
+#define REASON_WRMSRNS_IMM	85
+
 /* Exit qualification of EPT violations ("SDM, Exit Qualification for EPT Violations"). */
 #define EPT_QUAL_WRITE		BIT(1)
 #define EPT_QUAL_FETCH		BIT(2)
@@ -385,6 +391,10 @@ int khv_vmx_handle_exit(struct khv_vcpu *vcpu)
 	case EXIT_REASON_INVVPID:
 	case EXIT_REASON_VMFUNC:
 	case EXIT_REASON_ENCLS:
+	case REASON_SEAMCALL:
+	case REASON_TDCALL:
+	case REASON_RDMSR_IMM:
+	case REASON_WRMSRNS_IMM:
 		return khv_intercept_undefined(vcpu);
 	default:
 		return unexpected(vcpu);
