@@ -81,6 +81,12 @@ const struct khv_ioctl *khv_ioctl_find(const struct khv_ioctl *table, unsigned i
 int khv_ioctl_enter(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, unsigned long raw);
 int khv_ioctl_leave(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, int result);
 
+/*
+ * A copy of what a client passes, on its account; for kvfree(). Callers bound @size.
+ * ERR_PTR(-ENOMEM) or ERR_PTR(-EFAULT). May sleep.
+ */
+void *khv_user_dup(const void __user *user, size_t size);
+
 /* KVM_CHECK_EXTENSION, the same on the device and on a VM: 0 for what khv lacks. */
 int khv_check_extension(unsigned long cap);
 

@@ -86,6 +86,18 @@ int khv_ioctl_leave(const struct khv_ioctl *row, struct khv_ioctl_arg *arg, int 
 	return result;
 }
 
+void *khv_user_dup(const void __user *user, size_t size)
+{
+	void *copy = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+
+	if (!copy)
+		return ERR_PTR(-ENOMEM);
+	if (!copy_from_user(copy, user, size))
+		return copy;
+	kvfree(copy);
+	return ERR_PTR(-EFAULT);
+}
+
 static int apply_msrs(struct kvm_msr_entry *entries, int nr,
 		      int (*one)(struct khv_vcpu *vcpu, u32 index, u64 *data),
 		      struct khv_vcpu *vcpu)
@@ -110,7 +122,7 @@ int khv_msr_io(const struct kvm_msrs *header, struct kvm_msrs __user *user, bool
 		return -E2BIG;
 	if (!nr)
 		return 0;
-	entries = vmemdup_user(user->entries, size);
+	entries = khv_user_dup(user->entries, size);
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 

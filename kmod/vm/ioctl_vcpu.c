@@ -139,13 +139,13 @@ static int get_xsave2(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 static int set_xsave(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 {
 	unsigned int size = xsave2_size();
-	void *buf = memdup_user(arg->user, size);
+	void *buf = khv_user_dup(arg->user, size);
 	int err;
 
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	err = khv_set_xsave(vcpu, buf, size);
-	kfree(buf);
+	kvfree(buf);
 	return err;
 }
 
@@ -194,7 +194,7 @@ static int set_cpuid2(struct khv_vcpu *vcpu, struct khv_ioctl_arg *arg)
 	if (cpuid->nent > KHV_MAX_CPUID_ENTRIES)
 		return -E2BIG;
 	if (cpuid->nent) {
-		entries = vmemdup_user(user->entries, array_size(cpuid->nent, sizeof(*entries)));
+		entries = khv_user_dup(user->entries, array_size(cpuid->nent, sizeof(*entries)));
 		if (IS_ERR(entries))
 			return PTR_ERR(entries);
 	}

@@ -280,7 +280,7 @@ static int set_gsi_routing(struct khv_vm *vm, struct khv_ioctl_arg *arg)
 	if (!khv_irqchip_in_kernel(vm) || routing->nr > KHV_MAX_GSI || routing->flags)
 		return -EINVAL;
 	if (routing->nr) {
-		entries = vmemdup_user(user->entries, array_size(routing->nr, sizeof(*entries)));
+		entries = khv_user_dup(user->entries, array_size(routing->nr, sizeof(*entries)));
 		if (IS_ERR(entries))
 			return PTR_ERR(entries);
 	}
