@@ -151,6 +151,45 @@ static void test_cut_short(void)
 	}
 }
 
+/*
+ * Calls whose argument is followed by an array of as many as it says: its header is there,
+ * its elements are not, or the first only.
+ */
+static void test_array_tails(void)
+{
+	const struct {
+		enum kind kind;
+		struct call call;
+		uint32_t count, header, element;
+	} calls[] = {
+		{ DEVICE, NAMED(KVM_GET_SUPPORTED_CPUID), 200, 8, sizeof(struct kvm_cpuid_entry2) },
+		{ DEVICE, NAMED(KVM_GET_MSR_INDEX_LIST), 1000, 4, 4 },
+		{ DEVICE, NAMED(KVM_GET_MSR_FEATURE_INDEX_LIST), 1000, 4, 4 },
+		{ DEVICE, NAMED(KVM_GET_MSRS), 2, 8, sizeof(struct kvm_msr_entry) },
+		{ VM, NAMED(KVM_SET_GSI_ROUTING), 2, 8, sizeof(struct kvm_irq_routing_entry) },
+		{ VCPU, NAMED(KVM_SET_CPUID2), 2, 8, sizeof(struct kvm_cpuid_entry2) },
+		{ VCPU, NAMED(KVM_GET_CPUID2), 200, 8, sizeof(struct kvm_cpuid_entry2) },
+		{ VCPU, NAMED(KVM_GET_MSRS), 2, 8, sizeof(struct kvm_msr_entry) },
+		{ VCPU, NAMED(KVM_SET_MSRS), 2, 8, sizeof(struct kvm_msr_entry) },
+		{ VCPU, NAMED(KVM_SET_SIGNAL_MASK), 8, 4, 4 },
+	};
+	uint8_t *hole = page_and_hole() + PAGE_SIZE, *p;
+	unsigned int elements;
+	size_t i;
+
+	set_up();
+	for (i = 0; i < KSFT_ARRAY_SIZE(calls); i++) {
+		for (elements = 0; elements < 2; elements++) {
+			p = hole - calls[i].header - elements * calls[i].element;
+			memset(p, 0, hole - p);
+			memcpy(p, &calls[i].count, sizeof(calls[i].count));
+			expect(&calls[i].call, elements ? "all elements missing but one" :
+			       "all elements missing", try_ioctl(fds[calls[i].kind],
+								 calls[i].call.cmd, p), -EFAULT);
+		}
+	}
+}
+
 /* These two numbers say the opposite of what the calls do. */
 static bool only_returns(unsigned int cmd)
 {
@@ -211,6 +250,93 @@ static void test_nearly_right_numbers(void)
 			       _IOC(_IOC_DIR(call->cmd) ^ 3, type, nr, size));
 		expect_unknown(kind, call, "the other type",
 			       _IOC(_IOC_DIR(call->cmd), KVMIO ^ KHV_IOCTL_MAGIC ^ type, nr, size));
+	}
+}
+
+#define MAX_SIZES	200
+
+static size_t note_size(unsigned int *sizes, size_t count, unsigned int size)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (sizes[i] == size)
+			return count;
+	ASSERT(count < MAX_SIZES);
+	sizes[count] = size;
+	return count + 1;
+}
+
+/* All sizes that a listed call has, and those of most others. */
+static size_t all_sizes(unsigned int *sizes)
+{
+	const struct call *call;
+	unsigned int size;
+	size_t count = 0;
+	enum kind kind;
+
+	for (size = 0; size <= 64; size += 4)
+		count = note_size(sizes, count, size);
+	for (size = 128; size <= 8192; size *= 2)
+		count = note_size(sizes, count, size);
+	FOR_EACH_CALL(kind, call)
+		count = note_size(sizes, count, _IOC_SIZE(call->cmd));
+	return count;
+}
+
+static void sweep(enum kind kind, unsigned int type)
+{
+	static uint8_t nothing[16384];
+	unsigned int sizes[MAX_SIZES], nr, dir, cmd;
+	size_t count = all_sizes(sizes), i;
+	int ret;
+
+	for (nr = 0; nr < 256; nr++) {
+		for (dir = 0; dir < 4; dir++) {
+			for (i = 0; i < count; i++) {
+				cmd = _IOC(dir, type, nr, sizes[i]);
+				if (listed(kind, cmd))
+					continue;
+				ret = try_ioctl(fds[kind], cmd, nothing);
+				EXPECT(ret == lists[kind].unknown, "%#x: %d", cmd, ret);
+			}
+		}
+	}
+}
+
+/* What is not in the lists is not there, whatever its number, direction and size. */
+static void test_no_other_calls(void)
+{
+	enum kind kind;
+
+	if (!is_khv())
+		ksft_skip("other devices have more calls");
+	set_up();
+	for (kind = 0; kind < KINDS; kind++) {
+		sweep(kind, KVMIO);
+		sweep(kind, KHV_IOCTL_MAGIC);
+	}
+}
+
+/* And what is in them is. Those with an argument are above: EFAULT is no unknown call's. */
+static void test_all_listed(void)
+{
+	const struct call *call;
+	enum kind kind;
+	int ret;
+
+	if (!is_khv())
+		ksft_skip("other devices need not have them all");
+	set_up();
+	vcpu->run->immediate_exit = 1;
+	FOR_EACH_CALL(kind, call) {
+		/* Fails here as one that is not known would: pvtime_test has it. */
+		if (_IOC_SIZE(call->cmd) || call->cmd == KVM_KVMCLOCK_CTRL)
+			continue;
+		/* The one whose argument is a pointer all the same. */
+		ret = try_ioctl_value(fds[kind], call->cmd,
+				      call->cmd == KVM_SET_NR_MMU_PAGES ? 64 : 0);
+		EXPECT(ret != lists[kind].unknown, "%s: %d", call->name, ret);
 	}
 }
 
@@ -550,8 +676,11 @@ static void test_mapping_too_long(void)
 static const struct ksft_test tests[] = {
 	{ "bad_pointers", test_bad_pointers },
 	{ "cut_short", test_cut_short },
+	{ "array_tails", test_array_tails },
 	{ "read_only", test_read_only },
 	{ "nearly_right_numbers", test_nearly_right_numbers },
+	{ "no_other_calls", test_no_other_calls, 120 },
+	{ "all_listed", test_all_listed },
 	{ "wrong_descriptor", test_wrong_descriptor },
 	{ "forked", test_forked },
 	{ "creator_gone", test_creator_gone },

@@ -8,6 +8,7 @@
 
 #include "guest.h"
 #include "guest_cpu.h"
+#include "khv.h"
 #include "ksft.h"
 
 #define SIGNATURE	0x40000000
@@ -48,6 +49,20 @@ static void test_supported_sizes(void)
 	cpuid->nent = count;
 	EXPECT_EQ(try_ioctl(dev, KVM_GET_SUPPORTED_CPUID, cpuid), 0);
 	EXPECT_EQ(cpuid->nent, count);
+}
+
+/* Leaves that are there by emulation only. */
+static void test_emulated(void)
+{
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + 100 * sizeof(cpuid->entries[0]));
+	int dev = dev_open();
+
+	EXPECT_EQ(try_ioctl(dev, KVM_GET_EMULATED_CPUID, cpuid), -E2BIG);
+	cpuid->nent = 100;
+	EXPECT_EQ(try_ioctl(dev, KVM_GET_EMULATED_CPUID, cpuid), 0);
+	if (!strcmp(ksft_device, KHV_DEVICE))
+		EXPECT_EQ(cpuid->nent, 0);
+	free(cpuid);
 }
 
 static void test_set_get(void)
@@ -125,6 +140,7 @@ static void test_frozen(void)
 static const struct ksft_test tests[] = {
 	{ "supported", test_supported },
 	{ "supported_sizes", test_supported_sizes },
+	{ "emulated", test_emulated },
 	{ "set_get", test_set_get },
 	{ "guest_sees", test_guest_sees },
 	{ "frozen", test_frozen },
