@@ -114,6 +114,13 @@
 #define khv_task_is_runnable(task)	task_is_runnable(task)
 #endif
 
+/* How long the task's owner wants it to run at a time, 0 if that was not said; since 6.12. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define khv_task_slice(task)	0
+#else
+#define khv_task_slice(task)	((task)->se.custom_slice ? (task)->se.slice : 0)
+#endif
+
 /* Among which tasks the fair class compares this one; the same for all without groups. */
 #ifdef CONFIG_CGROUP_SCHED
 #define khv_task_group(task)	((const void *)READ_ONCE((task)->sched_task_group))

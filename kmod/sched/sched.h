@@ -95,6 +95,8 @@ struct khv_vm_cap {
  * @ran, @waited: ns until the last period
  * @did, @waits: ns in that
  *
+ * @lowest_nice: of all that weight.c made it
+ * @resets: weight.c has made what the thread creates begin with nice 0
  * @task and what follows is under khv_sched_lock. All else is written by the thread inside
  * KVM_RUN, in the scheduler too.
  */
@@ -110,7 +112,8 @@ struct khv_vcpu_sched {
 	struct preempt_notifier notifier;
 
 	struct task_struct *task;
-	int own_nice, set_nice;
+	int own_nice, set_nice, lowest_nice;
+	bool resets;
 	s64 error;
 	u64 ran, waited, did, waits;
 };

@@ -8,8 +8,9 @@
  *
  * A thread's nice level is its owner's. It is taken over while the thread runs a vCPU, and
  * given back when it has not for a while. What the owner sets meanwhile scales the weight,
- * as it would the thread's.
+ * as it would the thread's; but a level that was made here gives it no right to others.
  */
+#include <linux/capability.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -17,7 +18,9 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <uapi/linux/sched/types.h>
 
 #include "sched/internal.h"
 #include "vm/vcpu.h"
@@ -61,12 +64,67 @@ static bool wanted(void)
 	return !list_is_singular(&khv_sched_vms) || vm->sched.weighed;
 }
 
+static bool is_fair(const struct task_struct *task)
+{
+	return task->policy == SCHED_NORMAL || task->policy == SCHED_BATCH;
+}
+
+/* Could the thread have this level by itself, whatever it has now? */
+static bool has_right(struct task_struct *task, int nice)
+{
+	return nice_to_rlimit(nice) <= task_rlimit(task, RLIMIT_NICE) ||
+	       has_capability_noaudit(task, CAP_SYS_NICE);
+}
+
+/*
+ * Somebody has set another level. The kernel lets everyone who owns the thread go up from what it
+ * is at, which may be far below @own_nice; how far, also in calls that are not over yet, says
+ * @lowest_nice. Only from there on down the caller was asked for the right.
+ */
+static void notice(struct khv_vcpu_sched *s)
+{
+	int nice = task_nice(s->task);
+
+	if (nice == s->set_nice)
+		return;
+	if (nice >= s->own_nice || nice < s->lowest_nice || has_right(s->task, nice))
+		s->own_nice = nice;
+	s->set_nice = nice;
+}
+
+/* Its level, and whether what it creates begins with nice 0 where this is below. */
+static void set_both(struct task_struct *task, int nice, bool resets)
+{
+	const struct sched_attr attr = {
+		.sched_policy = task->policy,
+		.sched_nice = nice,
+		.sched_flags = resets ? SCHED_FLAG_RESET_ON_FORK : 0,
+		.sched_runtime = khv_task_slice(task),
+	};
+
+	sched_setattr_nocheck(task, &attr);
+}
+
+static void set_level(struct khv_vcpu_sched *s, int nice)
+{
+	s->lowest_nice = min(s->lowest_nice, nice);
+	s->set_nice = nice;
+	if (nice >= 0 || s->task->sched_reset_on_fork || has_right(s->task, nice)) {
+		set_user_nice(s->task, nice);
+	} else {
+		s->resets = true;
+		set_both(s->task, nice, true);
+	}
+}
+
 static void give_back(struct khv_vcpu_sched *s)
 {
 	if (!s->task)
 		return;
-	/* Unless the owner has set another since. */
-	if (task_nice(s->task) == s->set_nice)
+	notice(s);
+	if (s->resets && is_fair(s->task))
+		set_both(s->task, s->own_nice, false);
+	else
 		set_user_nice(s->task, s->own_nice);
 	put_task_struct(s->task);
 	s->task = NULL;
@@ -83,11 +141,6 @@ static void give_up(const struct task_struct *task)
 		khv_for_each_vcpu(i, vcpu, vm)
 			if (vcpu->sched.task == task)
 				give_back(&vcpu->sched);
-}
-
-static bool is_fair(const struct task_struct *task)
-{
-	return task->policy == SCHED_NORMAL || task->policy == SCHED_BATCH;
 }
 
 /* Who runs it, with a reference, or NULL. */
@@ -118,8 +171,8 @@ static void take_over(struct khv_vcpu *vcpu)
 		put_task_struct(task);
 		if (!is_fair(task))
 			give_back(s);
-		else if (task_nice(task) != s->set_nice)
-			s->own_nice = s->set_nice = task_nice(task);
+		else
+			notice(s);
 		return;
 	}
 	give_back(s);
@@ -129,7 +182,8 @@ static void take_over(struct khv_vcpu *vcpu)
 	}
 	give_up(task);
 	s->task = task;
-	s->own_nice = s->set_nice = task_nice(task);
+	s->own_nice = s->set_nice = s->lowest_nice = task_nice(task);
+	s->resets = false;
 	s->error = 0;
 }
 
@@ -182,10 +236,9 @@ static void act(struct khv_vm *vm)
 			continue;
 		weight = (u64)vm->sched.law.each * khv_law_weight(s->own_nice) / KHV_LAW_NICE_0;
 		nice = khv_law_nice(min_t(u64, weight, U32_MAX), &s->error);
-		if (nice == s->set_nice)
-			continue;
-		set_user_nice(s->task, nice);
-		s->set_nice = nice;
+		/* What its owner has set since take_over() is for the next period. */
+		if (nice != s->set_nice && task_nice(s->task) == s->set_nice)
+			set_level(s, nice);
 	}
 }
 

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the scheduler of VMs keeps its clients to: nice levels that are khv's and give no
+ * right to others.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "guest_cpu.h"
+#include "khv.h"
+#include "ksft.h"
+
+#define NOBODY	65534
+
+/* Of children that ran as another user: what they found is their status. */
+#define CANNOT	100
+
+static void setup(void)
+{
+	if (strcmp(ksft_device, KHV_DEVICE))
+		ksft_skip("these calls are khv's own");
+	if (geteuid())
+		ksft_skip("needs root");
+}
+
+static int set(struct vm *vm, struct khv_sched p)
+{
+	return try_ioctl(vm->fd, KHV_SET_SCHED, &p);
+}
+
+static void guest_spin(void)
+{
+	for (;;)
+		cpu_pause();
+}
+
+/* ---- nice levels ---- */
+
+struct runner {
+	struct vcpu *vcpu;
+	pthread_t thread;
+	pid_t tid;
+	int child;		/* the level that its own thread began with */
+	bool make_child, stop, stopped;
+};
+
+static void ignore(int signal)
+{
+}
+
+static void *first_level(void *arg)
+{
+	*(int *)arg = getpriority(PRIO_PROCESS, gettid());
+	return NULL;
+}
+
+static void *run_until_stopped(void *arg)
+{
+	struct runner *r = arg;
+	pthread_t thread;
+
+	r->tid = gettid();
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		try_run(r->vcpu);
+		if (!__atomic_load_n(&r->make_child, __ATOMIC_RELAXED))
+			continue;
+		if (!pthread_create(&thread, NULL, first_level, &r->child))
+			pthread_join(thread, NULL);
+		__atomic_store_n(&r->make_child, false, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&r->stopped, true, __ATOMIC_RELAXED);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void stop(struct runner *r)
+{
+	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&r->stopped, __ATOMIC_RELAXED)) {
+		pthread_kill(r->thread, SIGUSR1);
+		usleep(1000);
+	}
+}
+
+/* Until the thread is at @low to @high. */
+static bool comes_to(const struct runner *r, int low, int high)
+{
+	int nice = 0;
+
+	for (int i = 0; i < 300; i++) {
+		nice = getpriority(PRIO_PROCESS, r->tid);
+		if (nice >= low && nice <= high)
+			return true;
+		usleep(10000);
+	}
+	ksft_note("nice level %d, not %d to %d", nice, low, high);
+	return false;
+}
+
+/* A VM of weight 300, 4.9 levels above nice 0, that runs as nobody from here on. */
+static bool start_as_nobody(struct runner *r)
+{
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 300 };
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+
+	signal(SIGUSR1, ignore);
+	r->vcpu = vcpu_create(vm, 0);
+	guest_start(r->vcpu, guest_spin);
+	if (set(vm, p) || setresuid(NOBODY, NOBODY, NOBODY) ||
+	    pthread_create(&r->thread, NULL, run_until_stopped, r))
+		return false;
+	while (!__atomic_load_n(&r->tid, __ATOMIC_RELAXED))
+		usleep(1000);
+	return comes_to(r, -5, -4);
+}
+
+static void expect_child(int (*check)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(check());
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status), "%#x", status);
+}
+
+/* The kernel allows each level from the present one up: khv's, which is no claim to it. */
+static int climb(void)
+{
+	struct runner r = { 0 };
+
+	if (!start_as_nobody(&r))
+		return CANNOT;
+	for (int i = 0; i < 10; i++) {
+		if (setpriority(PRIO_PROCESS, r.tid, getpriority(PRIO_PROCESS, r.tid) + 1) &&
+		    errno != EACCES)
+			return CANNOT + 1;
+		usleep(30000);
+	}
+	if (!comes_to(&r, -5, -4))
+		return 1;
+	/* What it may set counts as ever, and half of the way back is not its own either. */
+	if (setpriority(PRIO_PROCESS, r.tid, 5) || !comes_to(&r, 0, 1))
+		return 2;
+	if (setpriority(PRIO_PROCESS, r.tid, 2) || !comes_to(&r, 0, 1))
+		return 3;
+	stop(&r);
+	return comes_to(&r, 5, 5) ? 0 : 4;
+}
+
+static void test_nice_climb(void)
+{
+	setup();
+	need_race();
+	expect_child(climb);
+}
+
+/* Left as the VM leaves it: set while the thread is on its way out. */
+static int keep(void)
+{
+	struct runner r = { 0 };
+
+	if (!start_as_nobody(&r))
+		return CANNOT;
+	stop(&r);
+	/* Not looked at in these periods, and not given back yet. */
+	usleep(30000);
+	if (getpriority(PRIO_PROCESS, r.tid) >= -2)
+		return CANNOT + 1;
+	setpriority(PRIO_PROCESS, r.tid, -2);
+	usleep(300000);
+	return getpriority(PRIO_PROCESS, r.tid) ? 1 : 0;
+}
+
+static void test_nice_keep(void)
+{
+	setup();
+	need_race();
+	expect_child(keep);
+}
+
+/* Threads begin as their creators are, which is not what khv has made of these. */
+static int beget(void)
+{
+	struct runner r = { .make_child = true, .child = 99 };
+
+	if (!start_as_nobody(&r))
+		return CANNOT;
+	while (__atomic_load_n(&r.make_child, __ATOMIC_RELAXED)) {
+		pthread_kill(r.thread, SIGUSR1);
+		usleep(1000);
+	}
+	if (r.child)
+		return 1;
+	stop(&r);
+	if (!comes_to(&r, 0, 0))
+		return 2;
+	/* Nothing is left of it. */
+	return sched_getscheduler(r.tid) == SCHED_OTHER ? 0 : 3;
+}
+
+static void test_nice_child(void)
+{
+	setup();
+	need_race();
+	expect_child(beget);
+}
+
+/* A level that the kernel has checked is the thread's, whoever set it. */
+static void test_nice_of_root(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 125 };
+	struct runner r = { 0 };
+	struct vm *vm;
+
+	setup();
+	need_race();
+	signal(SIGUSR1, ignore);
+	vm = vm_create(VM_RAM_SIZE, 0);
+	r.vcpu = vcpu_create(vm, 0);
+	guest_start(r.vcpu, guest_spin);
+	ASSERT_EQ(set(vm, p), 0);
+	ASSERT(!pthread_create(&r.thread, NULL, run_until_stopped, &r));
+	while (!__atomic_load_n(&r.tid, __ATOMIC_RELAXED))
+		usleep(1000);
+	EXPECT(comes_to(&r, -1, -1));
+	ASSERT(!setpriority(PRIO_PROCESS, r.tid, -10));
+	EXPECT(comes_to(&r, -11, -11));
+	ASSERT(!setpriority(PRIO_PROCESS, r.tid, 3));
+	EXPECT(comes_to(&r, 2, 2));
+	ASSERT(!setpriority(PRIO_PROCESS, r.tid, -5));
+	EXPECT(comes_to(&r, -6, -6));
+	stop(&r);
+	EXPECT(comes_to(&r, -5, -5));
+}
+
+static const struct ksft_test tests[] = {
+	{ "nice_climb", test_nice_climb },
+	{ "nice_keep", test_nice_keep },
+	{ "nice_child", test_nice_child },
+	{ "nice_of_root", test_nice_of_root },
+};
+
+static const struct ksft_suite suite = KSFT_SUITE("sched_limits", tests);
+
+int main(int argc, char **argv)
+{
+	const struct ksft_suite *suites[] = { &suite };
+
+	return ksft_main(argc, argv, suites, 1);
+}
