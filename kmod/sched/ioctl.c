@@ -23,7 +23,7 @@
 
 static unsigned int weight_limit = KHV_SCHED_NICE_0;
 module_param(weight_limit, uint, 0644);
-MODULE_PARM_DESC(weight_limit, "highest weight that a VM gets without CAP_SYS_NICE (default: 100, a task of nice 0)");
+MODULE_PARM_DESC(weight_limit, "highest weight that a VM gets, and if below 100 gets when it is created, without CAP_SYS_NICE (default: 100, a task of nice 0)");
 
 static unsigned int cap_limit;
 module_param(cap_limit, uint, 0644);
@@ -31,7 +31,7 @@ MODULE_PARM_DESC(cap_limit, "highest cap that a VM gets without CAP_SYS_NICE, an
 
 static int priority_limit;
 module_param(priority_limit, int, 0644);
-MODULE_PARM_DESC(priority_limit, "highest priority in its pool that a VM gets without CAP_SYS_NICE (default: 0)");
+MODULE_PARM_DESC(priority_limit, "highest priority in its pool that a VM gets, and if below 0 gets when it is created, without CAP_SYS_NICE (default: 0)");
 
 #define CAP_MEMBERS	(KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD | KHV_SCHED_CAP_BURST)
 #define POOL_MEMBERS	(KHV_SCHED_POOL | KHV_SCHED_PRIORITY | KHV_SCHED_LENGTH)
@@ -59,8 +59,11 @@ void khv_sched_vm_init(struct khv_vm *vm)
 		.weight = KHV_SCHED_NICE_0,
 		.cap_period = 100000,
 	};
-	if (!capable(CAP_SYS_NICE))
+	if (!capable(CAP_SYS_NICE)) {
+		s->params.weight = clamp_t(u32, READ_ONCE(weight_limit), 1, KHV_SCHED_NICE_0);
 		s->params.cap = min_t(u32, READ_ONCE(cap_limit), KHV_SCHED_CAP_MAX);
+		s->params.priority = min(READ_ONCE(priority_limit), 0);
+	}
 	khv_cap_vm_init(vm);
 	mutex_lock(&khv_sched_lock);
 	khv_cap_set(vm);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the scheduler of VMs keeps its clients to: nice levels that are khv's and give no
- * right to others.
+ * right to others, what root has limited.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -33,6 +35,14 @@ static void setup(void)
 static int set(struct vm *vm, struct khv_sched p)
 {
 	return try_ioctl(vm->fd, KHV_SET_SCHED, &p);
+}
+
+static struct khv_sched get(struct vm *vm)
+{
+	struct khv_sched p;
+
+	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED, &p), 0);
+	return p;
 }
 
 static void guest_spin(void)
@@ -243,11 +253,71 @@ static void test_nice_of_root(void)
 	EXPECT(comes_to(&r, -5, -5));
 }
 
+/* ---- what root has limited ---- */
+
+static void write_parameter(const char *name, int value)
+{
+	char path[80], text[16];
+	int fd, n;
+
+	snprintf(path, sizeof(path), "/sys/module/khv/parameters/%s", name);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		ksft_skip("no %s", path);
+	n = snprintf(text, sizeof(text), "%d", value);
+	ASSERT_EQ(write(fd, text, n), n);
+	close(fd);
+}
+
+static int new_vms_of_nobody(void)
+{
+	struct khv_sched p = { .set = KHV_SCHED_WEIGHT | KHV_SCHED_PRIORITY };
+	struct vm vm = { .dev = dev_open() };
+
+	if (setresuid(NOBODY, NOBODY, NOBODY))
+		return CANNOT;
+	vm.fd = try_ioctl_value(vm.dev, KVM_CREATE_VM, 0);
+	if (vm.fd < 0)
+		return CANNOT + 1;
+	p.weight = get(&vm).weight;
+	p.priority = get(&vm).priority;
+	if (p.weight != 50)
+		return 1;
+	if (p.priority != -5)
+		return 2;
+	if (set(&vm, p))
+		return 3;
+	p.weight = 51;
+	if (set(&vm, p) != -EPERM)
+		return 4;
+	p.weight = 50;
+	p.priority = -4;
+	if (set(&vm, p) != -EPERM)
+		return 5;
+	p.weight = 49;
+	p.priority = -6;
+	return set(&vm, p) ? 6 : 0;
+}
+
+static void test_new_vms(void)
+{
+	setup();
+	write_parameter("weight_limit", 50);
+	write_parameter("priority_limit", -5);
+	expect_child(new_vms_of_nobody);
+	/* Root is bound by neither. */
+	EXPECT_EQ(get(vm_create(0, 0)).weight, 100);
+	EXPECT_EQ(get(vm_create(0, 0)).priority, 0);
+	write_parameter("weight_limit", 100);
+	write_parameter("priority_limit", 0);
+}
+
 static const struct ksft_test tests[] = {
 	{ "nice_climb", test_nice_climb },
 	{ "nice_keep", test_nice_keep },
 	{ "nice_child", test_nice_child },
 	{ "nice_of_root", test_nice_of_root },
+	{ "new_vms", test_new_vms },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("sched_limits", tests);
