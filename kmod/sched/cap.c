@@ -11,6 +11,7 @@
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/sched/signal.h>
 #include <linux/swait.h>
 
@@ -53,6 +54,7 @@ static enum hrtimer_restart refill(struct hrtimer *timer)
 
 	raw_spin_lock(&cap->lock);
 	periods = hrtimer_forward_now(timer, ns_to_ktime(cap->period));
+	cap->began = ktime_to_ns(hrtimer_get_expires(timer)) - cap->period;
 	cap->left = min_t(s64, cap->left + periods * cap->quota, cap->most);
 	/* Until nobody has run for a while. */
 	again = cap->quota && (cap->drawn || cap->left < (s64)cap->most);
@@ -149,6 +151,8 @@ static bool draw(struct khv_vcpu *vcpu)
 		cap->left -= s->cap.slice;
 		cap->drawn = true;
 		start = !cap->ticking;
+		if (start)
+			cap->began = ktime_get_ns();
 		cap->ticking = true;
 		ok = s->cap.slice > 0;
 	}
@@ -210,20 +214,65 @@ int khv_cap_work(struct khv_vcpu *vcpu)
 	}
 }
 
+static u64 part(u64 all, u64 of, u64 whole)
+{
+	return mul_u64_u64_div_u64(all, of, whole);
+}
+
+/*
+ * The ns that the VM has run before their time: more than the cap gives from the beginning of the
+ * period until now. This is what it owes when the cap changes and a new period begins, so that
+ * nobody gains by changing it often. A lower cap makes it sleep no longer than the present one
+ * would, or for one period; what that leaves is @forgiven unless the cap is raised before.
+ */
+static s64 ahead(struct khv_vm_cap *cap, u64 now, u64 quota, u64 period)
+{
+	u64 until, most;
+	s64 debt;
+
+	if (!cap->quota)
+		return 0;
+	debt = cap->quota - cap->left;
+	debt -= part(cap->quota, clamp_t(s64, now - cap->began, 0, cap->period), cap->period);
+	debt = max(debt, 0LL);
+	until = now + part(cap->period, debt, cap->quota);
+	if (now < cap->forgiven_until) {
+		debt += cap->forgiven;
+		until = max(until, cap->forgiven_until);
+	}
+	cap->forgiven = 0;
+	if (quota >= part(cap->quota, period, cap->period))
+		return debt;
+	most = max(quota, part(quota, until - now, period));
+	if (debt > (s64)most) {
+		cap->forgiven = debt - most;
+		cap->forgiven_until = until;
+	}
+	return min(debt, (s64)most);
+}
+
 void khv_cap_set(struct khv_vm *vm)
 {
 	const struct khv_sched *p = &vm->sched.params;
 	struct khv_vm_cap *cap = &vm->sched.cap;
 	u64 period = (u64)p->cap_period * NSEC_PER_USEC, quota = period * p->cap / 100;
+	u64 now;
+	bool ticking;
 
 	lockdep_assert_held(&khv_sched_lock);
+	hrtimer_cancel(&cap->refill);
 	raw_spin_lock_irq(&cap->lock);
-	/* A new cap begins with a full period; what is owed remains owed. */
-	cap->left = cap->quota ? min_t(s64, cap->left, quota) : quota;
+	now = ktime_get_ns();
+	cap->left = quota - ahead(cap, now, quota, period);
+	cap->began = now;
 	cap->period = period;
 	cap->most = quota + (u64)p->cap_burst * NSEC_PER_USEC;
+	cap->ticking = cap->ticking && quota;
+	ticking = cap->ticking;
 	WRITE_ONCE(cap->quota, quota);
 	raw_spin_unlock_irq(&cap->lock);
+	if (ticking)
+		hrtimer_start(&cap->refill, ns_to_ktime(period), HRTIMER_MODE_REL_HARD);
 	khv_vm_request_all(vm, KHV_REQ_CAP);
 	wake_throttled(vm);
 }

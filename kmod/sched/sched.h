@@ -62,6 +62,9 @@ struct khv_vcpu_cap {
  * @most: ns that there may be in it
  * @left: ns that are; less than 0 if more was run than drawn
  * @ticking: @refill is on its way
+ * @began: when the period did, ns
+ * @forgiven: ns that were run too soon and are no debt, unless the cap is raised before
+ *	@forgiven_until
  * @drawn: somebody has since the last time
  * @refill: each period
  * @wake: those that are throttled, from where nobody can be woken
@@ -70,6 +73,7 @@ struct khv_vm_cap {
 	raw_spinlock_t lock;
 	u64 quota, period, most;
 	s64 left;
+	u64 began, forgiven, forgiven_until;
 	bool ticking, drawn;
 	struct hrtimer refill;
 	struct irq_work wake;
@@ -91,12 +95,12 @@ struct khv_vm_cap {
  * @task: the thread whose nice level is weight.c's, with a reference, or NULL
  * @own_nice: what its owner made it
  * @set_nice: what weight.c made it
+ * @lowest_nice: of all that weight.c made it
+ * @resets: weight.c has made what the thread creates begin with nice 0
  * @error: of the levels so far, for khv_law_nice()
  * @ran, @waited: ns until the last period
  * @did, @waits: ns in that
  *
- * @lowest_nice: of all that weight.c made it
- * @resets: weight.c has made what the thread creates begin with nice 0
  * @task and what follows is under khv_sched_lock. All else is written by the thread inside
  * KVM_RUN, in the scheduler too.
  */

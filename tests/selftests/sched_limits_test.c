@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the scheduler of VMs keeps its clients to: nice levels that are khv's and give no
- * right to others, what root has limited.
+ * right to others, what root has limited, caps that change.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -19,10 +20,19 @@
 #include "khv.h"
 #include "ksft.h"
 
+#define MS	1000000ULL
 #define NOBODY	65534
 
 /* Of children that ran as another user: what they found is their status. */
 #define CANNOT	100
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
 
 static void setup(void)
 {
@@ -312,12 +322,120 @@ static void test_new_vms(void)
 	write_parameter("priority_limit", 0);
 }
 
+/* ---- caps ---- */
+
+static struct khv_sched_times times_of(struct vm *vm)
+{
+	struct khv_sched_stats stats = { .vcpu = 0 };
+
+	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
+	return stats.times;
+}
+
+static uint64_t ran(struct vm *vm)
+{
+	struct khv_sched_times t = times_of(vm);
+
+	return t.guest + t.hypervisor;
+}
+
+static void *run_forever(void *arg)
+{
+	for (;;)
+		try_run(arg);
+	return NULL;
+}
+
+static struct vm *start(void (*function)(void))
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	pthread_t thread;
+
+	guest_start(vcpu, function);
+	ASSERT(!pthread_create(&thread, NULL, run_forever, vcpu));
+	return vm;
+}
+
+static void set_cap(struct vm *vm, uint32_t percent, uint32_t period_us)
+{
+	struct khv_sched p = {
+		.set = KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD, .cap = percent,
+		.cap_period = period_us,
+	};
+
+	ASSERT_EQ(set(vm, p), 0);
+}
+
+/* Long enough that it has run out of what it may have, and no new period is near. */
+static void exhaust(struct vm *vm)
+{
+	set_cap(vm, 1, 1000000);
+	while (!times_of(vm).throttled)
+		usleep(5000);
+	usleep(50000);
+}
+
+static void test_cap_raised(void)
+{
+	static const uint32_t periods[] = { 1000000, 10000, 200000 };
+	uint64_t before;
+	struct vm *vm;
+
+	setup();
+	need_race();
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(periods); i++) {
+		vm = start(guest_spin);
+		exhaust(vm);
+		before = ran(vm);
+		set_cap(vm, 100, periods[i]);
+		usleep(200000);
+		EXPECT(ran(vm) - before > 100 * MS, "%lu ms", (long)((ran(vm) - before) / MS));
+		set_cap(vm, 1, 1000000);
+	}
+}
+
+/* A cap that goes up and down is not filled up each time. */
+static void test_cap_toggled(void)
+{
+	uint64_t before, t0, had, time;
+	struct vm *vm;
+
+	setup();
+	need_race();
+	for (uint32_t period = 10000; period <= 1000000; period *= 10) {
+		vm = start(guest_spin);
+		set_cap(vm, 40, period);
+		usleep(100000);
+		before = ran(vm);
+		t0 = now_ns();
+		while (now_ns() - t0 < 3000 * MS) {
+			set_cap(vm, 5, period);
+			usleep(2000);
+			set_cap(vm, 40, period);
+			usleep(8000);
+			set_cap(vm, 40, 1000000);
+			usleep(2000);
+			set_cap(vm, 40, period);
+			usleep(8000);
+		}
+		time = now_ns() - t0;
+		had = ran(vm) - before;
+		/* What is there at the beginning, and 40 %. */
+		EXPECT(had < 400 * MS + time * 45 / 100, "%lu of %lu ms, period %u us",
+		       (long)(had / MS), (long)(time / MS), period);
+		set_cap(vm, 1, 1000000);
+	}
+}
+
 static const struct ksft_test tests[] = {
 	{ "nice_climb", test_nice_climb },
 	{ "nice_keep", test_nice_keep },
 	{ "nice_child", test_nice_child },
 	{ "nice_of_root", test_nice_of_root },
 	{ "new_vms", test_new_vms },
+	{ "cap_raised", test_cap_raised },
+	{ "cap_toggled", test_cap_toggled },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("sched_limits", tests);
