@@ -5,8 +5,10 @@
  *
  * How long, it learns from the halts before: longer after those that a longer look would
  * have met, not at all after those far beyond the VM's limit. The time is that of the vCPU's
- * own thread, and only what nobody else wants of its CPU.
+ * own thread, and only what nobody else wants of its CPU: a cap's slice that is over, or a
+ * slot that is another gang's, ends it.
  */
+#include <linux/bits.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -37,11 +39,18 @@ bool khv_halt_polls(struct khv_vcpu *vcpu)
 	return vcpu->mp_state == KVM_MP_STATE_HALTED && limit_of(vcpu);
 }
 
+/* Its scheduling wants it off the CPU: it need not be awake to hear that. */
+static bool must_sleep(struct khv_vcpu *vcpu)
+{
+	return (READ_ONCE(vcpu->requests) & (BIT(KHV_REQ_CAP) | BIT(KHV_REQ_HOLD))) ||
+	       READ_ONCE(vcpu->vm->sched.held);
+}
+
 bool khv_halt_poll(struct khv_vcpu *vcpu, u64 since)
 {
 	u32 ns = min(vcpu->poll_ns, limit_of(vcpu));
 
-	if (!ns)
+	if (!ns || must_sleep(vcpu))
 		return false;
 	vcpu->stats.halt_attempted_poll++;
 	do {
@@ -51,7 +60,7 @@ bool khv_halt_poll(struct khv_vcpu *vcpu, u64 since)
 		}
 		cpu_relax();
 	} while (!need_resched() && single_task_running() && !signal_pending(current) &&
-		 ktime_get_ns() - since < ns);
+		 !must_sleep(vcpu) && ktime_get_ns() - since < ns);
 	return false;
 }
 

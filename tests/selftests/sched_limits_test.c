@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the scheduler of VMs keeps its clients to: nice levels that are khv's and give no
- * right to others, what root has limited, caps that change.
+ * right to others, what root has limited, caps that change, halts that are polled for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "guest_apic.h"
 #include "guest_cpu.h"
 #include "khv.h"
 #include "ksft.h"
@@ -428,6 +429,67 @@ static void test_cap_toggled(void)
 	}
 }
 
+static volatile uint32_t ticks;
+
+static void on_tick(struct guest_frame *frame)
+{
+	ticks++;
+	xapic_write(APIC_EOI, 0);
+}
+
+/* Longer and longer halts, so that they are polled for, to the sixth of a second. */
+static void guest_long_halts(void)
+{
+	uint32_t ns = 40000, seen, i;
+
+	guest_handlers[0x50] = on_tick;
+	pic_init(0x20, 0x28);
+	outb(0x21, 0xff);
+	xapic_write(APIC_SPIV, 0x1ff);
+	xapic_write(APIC_TDCR, 0xb);
+	xapic_write(APIC_LVT_TIMER, 0x50);
+	for (i = 1;; i++) {
+		seen = ticks;
+		xapic_write(APIC_TMICT, ns);
+		while (ticks == seen)
+			sti_hlt_cli();
+		if (i % 3 == 0 && ns < 160000000)
+			ns *= 2;
+	}
+}
+
+/* Polling, of which a client may ask for seconds, ends with the slice of a cap. */
+static void test_cap_polling(void)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_HALT_POLL, .args[0] = 0xffffffff };
+	uint64_t before, had, most = 0;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	struct vm *vm;
+
+	setup();
+	need_race();
+	vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
+	ASSERT_EQ(try_ioctl(vm->fd, KVM_ENABLE_CAP, &cap), 0);
+	vcpu = vcpu_create(vm, 0);
+	guest_start(vcpu, guest_long_halts);
+	ASSERT(!pthread_create(&thread, NULL, run_forever, vcpu));
+	usleep(2500000);
+	before = ran(vm);
+	usleep(500000);
+	ASSERT(ran(vm) - before > 250 * MS, "it does not poll");
+	set_cap(vm, 5, 100000);
+	for (int i = 0; i < 10; i++) {
+		before = ran(vm);
+		usleep(300000);
+		had = ran(vm) - before;
+		if (had > most)
+			most = had;
+	}
+	/* 5 ms in 100. */
+	EXPECT(most < 60 * MS, "%lu ms", (long)(most / MS));
+}
+
 static const struct ksft_test tests[] = {
 	{ "nice_climb", test_nice_climb },
 	{ "nice_keep", test_nice_keep },
@@ -436,6 +498,7 @@ static const struct ksft_test tests[] = {
 	{ "new_vms", test_new_vms },
 	{ "cap_raised", test_cap_raised },
 	{ "cap_toggled", test_cap_toggled },
+	{ "cap_polling", test_cap_polling },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("sched_limits", tests);
