@@ -111,12 +111,15 @@ static unsigned int collect(struct khv_law_vm *const *laws, unsigned int nr,
 }
 
 /*
- * To @cpu, and free again, unless its owner or an administrator has bound it elsewhere meanwhile.
- * Who binds it to this very CPU in between cannot be told from us, and is undone.
+ * To @cpu, and free again, unless its owner or an administrator has bound it elsewhere since it was
+ * looked at. That is asked again right before: others may have been sent since, which sleeps. What
+ * is set in the moment between the question and the answer is undone, as is a binding to this very
+ * CPU, which cannot be told from ours.
  */
 static void send(struct task_struct *task, int cpu, const struct cpumask *allowed)
 {
-	if (!set_cpus_allowed_ptr(task, cpumask_of(cpu)) &&
+	if (cpumask_equal(&task->cpus_mask, allowed) &&
+	    !set_cpus_allowed_ptr(task, cpumask_of(cpu)) &&
 	    cpumask_equal(&task->cpus_mask, cpumask_of(cpu)))
 		set_cpus_allowed_ptr(task, allowed);
 }
