@@ -56,7 +56,7 @@ void khv_vm_request_all(struct khv_vm *vm, enum khv_request req)
 		khv_vcpu_request_kick(vcpu, req);
 }
 
-int khv_vcpu_yield_to(struct khv_vcpu *other)
+int khv_vcpu_yield_to(struct khv_vcpu *vcpu, struct khv_vcpu *other)
 {
 	struct task_struct *task;
 	int r;
@@ -70,22 +70,31 @@ int khv_vcpu_yield_to(struct khv_vcpu *other)
 	rcu_read_unlock();
 	if (!task)
 		return 0;
+	vcpu->stats.directed_yield_attempted++;
 	r = yield_to(task, true);
 	put_task_struct(task);
+	if (r > 0)
+		vcpu->stats.directed_yield_successful++;
 	return r;
 }
 
+/* Those that nobody waits for on their CPUs or on this one: how many to try. */
+#define YIELD_FAILURES	3
+
 void khv_vcpu_yield_to_sibling(struct khv_vcpu *vcpu)
 {
-	unsigned int i, nr = READ_ONCE(vcpu->vm->nr_vcpus);
+	unsigned int i, failures = 0, nr = READ_ONCE(vcpu->vm->nr_vcpus);
 	struct khv_vcpu *other;
 	int r = 0;
 
 	/* From the next one on, so that all spinners do not choose the same. */
-	for (i = 1; i < nr && !r; i++) {
+	for (i = 1; i < nr && r <= 0 && failures < YIELD_FAILURES; i++) {
 		other = khv_vm_vcpu(vcpu->vm, (vcpu->index + i) % nr);
-		if (other)
-			r = khv_vcpu_yield_to(other);
+		/* One that halts waits for something else than a CPU. */
+		if (!other || READ_ONCE(other->mp_state) != KVM_MP_STATE_RUNNABLE)
+			continue;
+		r = khv_vcpu_yield_to(vcpu, other);
+		failures += r < 0;
 	}
 }
 

@@ -30,6 +30,8 @@ struct dentry;
  * io_exits, mmio_exits, signal_exits: returns to the client
  * halt_exits: HLT; halt_wakeup: ends of halts that had to be slept for;
  *	halt_attempted_poll: halts waited for actively; halt_successful_poll: until they ended
+ * directed_yield_attempted: spins, kicks and yields that offered the CPU to another vCPU;
+ *	directed_yield_successful: which got it
  * insn_emulation, insn_emulation_fail: instructions through the emulator
  */
 #define KHV_VCPU_STATS(X)						\
@@ -39,7 +41,8 @@ struct dentry;
 	X(tlb_flush) X(io_exits) X(mmio_exits) X(signal_exits)		\
 	X(halt_exits) X(halt_wakeup)					\
 	X(halt_attempted_poll) X(halt_successful_poll)			\
-	X(insn_emulation) X(insn_emulation_fail) X(hypercalls)
+	X(insn_emulation) X(insn_emulation_fail) X(hypercalls)		\
+	X(directed_yield_attempted) X(directed_yield_successful)
 
 #define KHV_STAT_MEMBER(name)	u64 name;
 

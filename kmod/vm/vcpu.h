@@ -174,10 +174,10 @@ void khv_vm_request_all(struct khv_vm *vm, enum khv_request req);
 /* The guest spins: let a vCPU run that may hold what it waits for. Sleeps. */
 void khv_vcpu_yield_to_sibling(struct khv_vcpu *vcpu);
 /*
- * Let another vCPU run in the caller's place. Positive if it does; 0: it sleeps, or runs;
+ * Let @other run in place of @vcpu, the caller's. Positive if it does; 0: it sleeps, or runs;
  * negative: nobody waits for this CPU or for its. Sleeps.
  */
-int khv_vcpu_yield_to(struct khv_vcpu *other);
+int khv_vcpu_yield_to(struct khv_vcpu *vcpu, struct khv_vcpu *other);
 
 /* KVM_RUN. Holds vcpu->lock. Returns 0 or -errno. */
 int khv_vcpu_run(struct khv_vcpu *vcpu);

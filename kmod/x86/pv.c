@@ -114,7 +114,7 @@ static void yield_to_id(struct khv_vcpu *vcpu, u32 id)
 	struct khv_lapic *apic = khv_lapic_by_id(vcpu->vm, id);
 
 	if (apic && apic->vcpu != vcpu)
-		khv_vcpu_yield_to(apic->vcpu);
+		khv_vcpu_yield_to(vcpu, apic->vcpu);
 }
 
 /* Two words of a bitmap of APIC IDs, which begins with @first. How many took it. */
@@ -149,6 +149,8 @@ u64 khv_pv_hypercall(struct khv_vcpu *vcpu, u64 nr, bool wide)
 		if (!khv_pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
 			break;
 		unhalt(vcpu->vm, arg[1]);
+		/* Who is kicked has what the kicker gave up, or waits for a CPU to take it. */
+		yield_to_id(vcpu, arg[1]);
 		return 0;
 	case KVM_HC_SEND_IPI:
 		if (!khv_pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))

@@ -266,6 +266,65 @@ static void test_unhalt_disabled(void)
 	EXPECT_EQ(cpuid_find(cpuid, FEATURES_LEAF, 0)->eax & 1 << FEATURE_PV_UNHALT, 0);
 }
 
+/* ---- kicks as yields ---- */
+
+#define ROUNDS	200
+
+static volatile uint64_t turn;
+
+/* Two that never halt and never pause: each waits for the other, and kicks it when done. */
+static void take_turns(uint64_t self)
+{
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		while (turn % 2 != self)
+			;
+		turn++;
+		GUEST_EQ(hypercall(HC_KICK_CPU, 0, 1 - self, 0, 0), 0);
+	}
+}
+
+static void guest_first(void)
+{
+	take_turns(0);
+}
+
+static void guest_second(void)
+{
+	take_turns(1);
+}
+
+/* On one CPU, who is kicked is next, as the kicker then waits for it. */
+static void test_kick_yields(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
+	struct vcpu *first = vcpu_create(vm, 0), *second = vcpu_create(vm, 1);
+	uint64_t yields, tries;
+	pthread_t thread;
+	cpu_set_t one;
+
+	need_pv_feature(vm, FEATURE_PV_UNHALT);
+	need_race();
+	apic_enable(first);
+	apic_enable(second);
+	guest_start(first, guest_first);
+	guest_start(second, guest_second);
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+	ASSERT(!pthread_create(&thread, NULL, run_halting, second));
+	guest_run_done(first);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(*GUEST_VAR(vm, turn), 2 * ROUNDS);
+	if (strcmp(ksft_device, "/dev/khv"))
+		return;
+	tries = vcpu_statistic(first, "directed_yield_attempted") +
+		vcpu_statistic(second, "directed_yield_attempted");
+	yields = vcpu_statistic(first, "directed_yield_successful") +
+		 vcpu_statistic(second, "directed_yield_successful");
+	EXPECT(yields <= tries);
+	EXPECT(yields >= ROUNDS, "%lu of %lu", (long)yields, (long)tries);
+}
+
 /* ---- TLB flushes ---- */
 
 #define VIEW	(1ULL << 39)		/* PML4 entry 1 */
@@ -478,6 +537,7 @@ static const struct ksft_test tests[] = {
 	{ "unhalt_early", test_unhalt_early },
 	{ "unhalt_state", test_unhalt_state },
 	{ "unhalt_disabled", test_unhalt_disabled },
+	{ "kick_yields", test_kick_yields },
 	{ "tlb_flush", test_tlb_flush, 120 },
 	{ "halt_poll", test_halt_poll },
 };
