@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control/client.h"
+#include "json.h"
 #include "khv.h"
 #include "sched/params.h"
 
@@ -44,9 +45,13 @@ static int option(void *ctx, const char *name, const char *value)
 
 static void print_json(const struct khv_reply *reply)
 {
-	for (unsigned int i = 0; i < reply->args; i++)
-		printf("%s\"%s\": %s", i ? ", " : "{", reply->arg[i].key, reply->arg[i].value);
-	puts("}");
+	for (unsigned int i = 0; i < reply->args; i++) {
+		fputs(i ? ", " : "{", stdout);
+		khv_json_string(reply->arg[i].key, stdout);
+		fputs(": ", stdout);
+		khv_json_value(reply->arg[i].value, stdout);
+	}
+	puts(reply->args ? "}" : "{}");
 }
 
 static void print(const struct khv_reply *reply)
@@ -74,7 +79,7 @@ static void print(const struct khv_reply *reply)
 static int take_vm(struct khv_names *names, const char *name)
 {
 	int vm = -1, conn = khv_name_connect(names, name, true);
-	int process = conn < 0 ? -1 : khv_name_process(conn);
+	int process = conn < 0 ? -1 : khv_name_process(names, conn);
 	struct khv_reply reply;
 	char link[64], path[64];
 

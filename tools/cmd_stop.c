@@ -192,15 +192,15 @@ int khv_cmd_stop(int argc, char **argv)
 /* ---- khv kill ---- */
 
 /* It does not listen. While the connection stands, the process is the one that we mean. */
-static int kill_process(int fd, const char *name)
+static int kill_process(struct khv_names *names, int fd, const char *name)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	int pidfd = khv_name_process(fd), err = -1;
+	int pidfd = khv_name_process(names, fd), err = -1;
 
 	if (pidfd >= 0 && !(poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP))
 		err = (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	if (err)
-		khv_fail("kill", name, NULL, "its process: %m");
+		khv_fail("kill", name, NULL, "its process: %s", khv_name_why());
 	if (pidfd >= 0)
 		close(pidfd);
 	return err;
@@ -224,7 +224,7 @@ static int kill_vm(struct khv_names *names, const char *name)
 		}
 		ended = wait_for_end(fd, khv_server_now() + KILL_MS, why);
 	}
-	if (!ended && !kill_process(fd, name))
+	if (!ended && !kill_process(names, fd, name))
 		ended = wait_for_end(fd, khv_server_now() + END_MS, why);
 	close(fd);
 	if (!ended)

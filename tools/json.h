@@ -13,4 +13,7 @@
  */
 void khv_json_string(const char *s, FILE *out);
 
+/* The same, but bare if it is an integer: for values from whom may send anything. */
+void khv_json_value(const char *s, FILE *out);
+
 #endif

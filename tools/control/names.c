@@ -22,6 +22,10 @@
 #include "control/protocol.h"
 #include "khv.h"
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD	77
+#endif
+
 #define SOCKET_SUFFIX	".sock"
 #define LOG_SUFFIX	".log"
 #define SUFFIX_MAX	5u
@@ -310,14 +314,56 @@ int khv_name_connect(struct khv_names *names, const char *name, bool quiet)
 	return -1;
 }
 
-int khv_name_process(int fd)
+/* The number of a process, or less than 1 when it is gone. While it is not, nobody else has it. */
+static pid_t number_of(int process)
 {
-	pid_t pid = peer(fd).pid;
+	char path[48], line[128];
+	int pid = -1;
+	FILE *f;
 
-	if (pid > 0)
-		return (int)syscall(SYS_pidfd_open, pid, 0);
-	errno = ESRCH;
-	return -1;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", process);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "Pid: %d", &pid) != 1)
+		;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+/* Whether it is all that user's: what became of whoever began to listen may be somebody else's. */
+static bool belongs_to(int process, uid_t uid)
+{
+	uid_t real = (uid_t)-1, effective = (uid_t)-1, saved = (uid_t)-1;
+	char path[48], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", number_of(process));
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) &&
+	       sscanf(line, "Uid: %u %u %u", &real, &effective, &saved) != 3)
+		;
+	if (f)
+		fclose(f);
+	return real == uid && effective == uid && saved == uid && number_of(process) > 0;
+}
+
+int khv_name_process(const struct khv_names *names, int fd)
+{
+	socklen_t len = sizeof(int);
+	int process = -1;
+
+	/* Linux before 6.5 knows the number alone, which is another's by now if that one is gone. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &len)) {
+		process = errno == ENOPROTOOPT ?
+			  (int)syscall(SYS_pidfd_open, peer(fd).pid, 0) : -1;
+	}
+	/* With a socket of another user's anybody could be handed to us. */
+	if (process >= 0 && names->uid != geteuid() && !belongs_to(process, names->uid)) {
+		close(process);
+		errno = EXDEV;
+		return -1;
+	}
+	return process;
 }
 
 pid_t khv_name_pid(struct khv_names *names, const char *name)

@@ -58,10 +58,11 @@ int khv_name_connect(struct khv_names *names, const char *name, bool quiet);
 const char *khv_name_why(void);
 
 /*
- * Of a connection, the VM's process as a descriptor of its own (pidfd). It is that process if
- * the connection stands, or a reply comes, after this. Returns it; or -1 with errno. Quiet.
+ * Of a connection from khv_name_connect(), the VM's process as a descriptor of its own (pidfd). It
+ * is that process, or in a folder of another user's one that is all that user's, if the connection
+ * stands, or a reply comes, after this. Returns it; or -1 with errno. Quiet.
  */
-int khv_name_process(int fd);
+int khv_name_process(const struct khv_names *names, int fd);
 /* The process of the VM @name, or 0 with errno. Quiet. */
 pid_t khv_name_pid(struct khv_names *names, const char *name);
 
