@@ -184,7 +184,9 @@ struct khv_sched_vms {
  *	EPERM	without CAP_SYS_NICE: more than before, and that is
  *		a weight above the module parameter weight_limit, or,
  *		where root has set cap_limit, a cap above that or none; a priority above
- *		priority_limit (new VMs begin within these limits); leaving a pool that root has given a policy
+ *		priority_limit (new VMs begin within these limits); entering a pool other
+ *		than 0; in a pool that root has given a policy, leaving it or a shorter
+ *		@length
  *	EINTR	a fatal signal while another thread made such a call
  * KHV_GET_SCHED, on a VM: the present values. Returns 0.
  *

@@ -120,7 +120,10 @@ static bool permitted(const struct khv_sched *old, const struct khv_sched *new)
 	unsigned int cap_most = READ_ONCE(cap_limit) ?: U32_MAX;
 	u32 cap = new->cap ?: U32_MAX;
 
-	if (new->pool != old->pool && khv_pool_binds(old->pool))
+	/* Who is in a pool keeps others waiting, and so does a length that is not true. */
+	if (new->pool != old->pool && (new->pool || khv_pool_binds(old->pool)))
+		return false;
+	if (khv_pool_binds(old->pool) && (new->length ?: U64_MAX) < (old->length ?: U64_MAX))
 		return false;
 	if (new->priority > max_t(s32, old->priority, READ_ONCE(priority_limit)))
 		return false;

@@ -185,9 +185,11 @@ static int set_as_nobody(void)
 	struct khv_sched up = { .set = KHV_SCHED_PRIORITY, .priority = 1 };
 	struct khv_sched down = { .set = KHV_SCHED_PRIORITY, .priority = -1 };
 	struct khv_sched away = { .set = KHV_SCHED_POOL, .pool = 2 };
-	struct vm *vm = vm_create(0, 0);
+	struct khv_sched in = { .set = KHV_SCHED_POOL, .pool = 1 };
+	struct khv_sched length = { .set = KHV_SCHED_LENGTH };
+	struct vm *vm = vm_create(0, 0), *other = vm_create(0, 0);
 
-	if (put(vm, 1, 0, 0))
+	if (put(vm, 1, 0, 1000))
 		return 99;
 
 	if (setresuid(65534, 65534, 65534))
@@ -198,7 +200,31 @@ static int set_as_nobody(void)
 		return 2;
 	if (try_ioctl(vm->fd, KHV_SET_SCHED, &down))
 		return 3;
-	return try_ioctl(vm->fd, KHV_SET_SCHED, &away) == -EPERM ? 0 : 4;
+	if (try_ioctl(vm->fd, KHV_SET_SCHED, &away) != -EPERM)
+		return 4;
+	away.pool = 0;
+	if (try_ioctl(vm->fd, KHV_SET_SCHED, &away) != -EPERM)
+		return 5;
+	/* Into one with a policy, or that may get one. */
+	if (try_ioctl(other->fd, KHV_SET_SCHED, &in) != -EPERM)
+		return 6;
+	in.pool = 2;
+	if (try_ioctl(other->fd, KHV_SET_SCHED, &in) != -EPERM)
+		return 7;
+	length.length = 999;
+	if (try_ioctl(vm->fd, KHV_SET_SCHED, &length) != -EPERM)
+		return 8;
+	length.length = 1001;
+	if (try_ioctl(vm->fd, KHV_SET_SCHED, &length))
+		return 9;
+	length.length = 0;
+	if (try_ioctl(vm->fd, KHV_SET_SCHED, &length))
+		return 10;
+	length.length = 1;
+	if (try_ioctl(vm->fd, KHV_SET_SCHED, &length) != -EPERM)
+		return 11;
+	/* Who waits for nothing says what he likes. */
+	return try_ioctl(other->fd, KHV_SET_SCHED, &length) ? 12 : 0;
 }
 
 static void test_refused(void)

@@ -188,7 +188,7 @@ static const char *explain(int err)
 	switch (err) {
 	case EPERM:
 		return "that is beyond a limit that root has set (the module's parameters "
-		       "weight_limit, cap_limit and priority_limit, or a pool's policy)";
+		       "weight_limit, cap_limit and priority_limit, or who is in a pool)";
 	case EINVAL:
 		return "a value is out of range, or this khv module cannot set that";
 	case ENOTTY:
