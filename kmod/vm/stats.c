@@ -35,14 +35,16 @@ struct counter {
 
 #define VCPU_STAT(member)	{ #member, KVM_STATS_TYPE_CUMULATIVE },
 #define TIME_STAT(name)		{ name, KVM_STATS_TYPE_CUMULATIVE, .ns = true },
+#define TIME_STATS	\
+	TIME_STAT("guest_ns") TIME_STAT("hypervisor_ns") TIME_STAT("waiting_ns")	\
+	TIME_STAT("halted_ns") TIME_STAT("throttled_ns") TIME_STAT("other_ns") TIME_STAT("wall_ns")
 #define EXIT_STAT(nr, name)	{ "exits_" #name, KVM_STATS_TYPE_CUMULATIVE },
 
 static const struct counter vcpu_stats[] = {
 	KHV_VCPU_STATS(VCPU_STAT)
 	{ "exits_other", KVM_STATS_TYPE_CUMULATIVE },
 	KHV_EXITS(EXIT_STAT)
-	TIME_STAT("guest_ns") TIME_STAT("hypervisor_ns") TIME_STAT("waiting_ns")
-	TIME_STAT("halted_ns") TIME_STAT("throttled_ns") TIME_STAT("other_ns") TIME_STAT("wall_ns")
+	TIME_STATS
 };
 
 #define VCPU_STATS	ARRAY_SIZE(vcpu_stats)
@@ -52,18 +54,22 @@ static const struct counter vcpu_stats[] = {
 
 static_assert(sizeof(struct khv_vcpu_stats) == FIRST_TIME * sizeof(u64));
 
-enum { VM_TLB_FLUSH, VM_SLOTS, VM_TABLES, VM_PAGES_4K, VM_PAGES_2M, VM_PAGES_1G, VM_STATS };
+/* VM_COUNTS of its own, and the sums of its vCPUs' times. */
+enum { VM_TLB_FLUSH, VM_SLOTS, VM_TABLES, VM_PAGES_4K, VM_PAGES_2M, VM_PAGES_1G, VM_COUNTS };
 
-static const struct counter vm_stats[VM_STATS] = {
+#define VM_STATS	(VM_COUNTS + VCPU_TIMES)
+
+static const struct counter vm_stats[] = {
 	[VM_TLB_FLUSH] = { "remote_tlb_flush", KVM_STATS_TYPE_CUMULATIVE },
 	[VM_SLOTS] = { "memory_slots", KVM_STATS_TYPE_INSTANT },
 	[VM_TABLES] = { "mmu_tables", KVM_STATS_TYPE_INSTANT },
 	[VM_PAGES_4K] = { "pages_4k", KVM_STATS_TYPE_INSTANT },
 	[VM_PAGES_2M] = { "pages_2m", KVM_STATS_TYPE_INSTANT },
 	[VM_PAGES_1G] = { "pages_1g", KVM_STATS_TYPE_INSTANT },
+	TIME_STATS
 };
 
-static_assert(VM_STATS < VCPU_STATS);
+static_assert(ARRAY_SIZE(vm_stats) == VM_STATS && VM_STATS < VCPU_STATS);
 
 /* The nth counter of a vCPU. */
 static u64 vcpu_stat(struct khv_vcpu *vcpu, unsigned int n)
@@ -90,11 +96,11 @@ static void read_vcpu(struct khv_vcpu *vcpu, u64 *data)
 }
 
 /* May sleep. Those that are found out by a walk of the tables are left 0 without @walk. */
-static void read_vm(struct khv_vm *vm, u64 data[VM_STATS], bool walk)
+static void count_vm(struct khv_vm *vm, u64 data[VM_COUNTS], bool walk)
 {
 	int idx;
 
-	memset(data, 0, VM_STATS * sizeof(*data));
+	memset(data, 0, VM_COUNTS * sizeof(*data));
 	data[VM_TLB_FLUSH] = atomic64_read(&vm->tlb_flushes);
 	idx = srcu_read_lock(&vm->srcu);
 	data[VM_SLOTS] = khv_memslots_count(vm);
@@ -102,6 +108,15 @@ static void read_vm(struct khv_vm *vm, u64 data[VM_STATS], bool walk)
 	data[VM_TABLES] = khv_mmu_tables(vm);
 	if (walk)
 		khv_mmu_count(vm, &data[VM_PAGES_4K]);
+}
+
+static void read_vm(struct khv_vm *vm, u64 data[VM_STATS])
+{
+	struct khv_sched_times times = { 0 };
+
+	count_vm(vm, data, true);
+	khv_sched_vm_times(vm, &times);
+	memcpy(&data[VM_COUNTS], &times, sizeof(times));
 }
 
 static u64 sum_of_vcpus(struct khv_vm *vm, unsigned int n)
@@ -207,7 +222,7 @@ static ssize_t stats_read(struct file *file, char __user *buf, size_t len, loff_
 	if (s->vcpu)
 		read_vcpu(s->vcpu, data);
 	else
-		read_vm(s->vm, data, true);
+		read_vm(s->vm, data);
 	tail = copy_part(&buf, &len, pos, data, start, s->count * sizeof(u64));
 	return tail < 0 && !head ? tail : head + max_t(ssize_t, tail, 0);
 }
@@ -280,24 +295,24 @@ int khv_vcpu_stats_fd(struct khv_vcpu *vcpu)
 
 /* ---- debugfs ---- */
 
-/* Of vm_stats and vcpu_stats together, those that have a file each; the rest share one. */
-#define FILES		(VM_STATS + offsetof(struct khv_vcpu_stats, exit) / sizeof(u64))
+/* Of vm_stats and vcpu_stats together, those that have a file each; the rest share some. */
+#define FILES		(VM_COUNTS + offsetof(struct khv_vcpu_stats, exit) / sizeof(u64))
 #define FIRST_REASON	(FIRST_TIME - KHV_NR_EXITS)
 
 static struct dentry *debugfs_root;
 
 static const char *name_of(unsigned int n)
 {
-	return n < VM_STATS ? vm_stats[n].name : vcpu_stats[n - VM_STATS].name;
+	return n < VM_COUNTS ? vm_stats[n].name : vcpu_stats[n - VM_COUNTS].name;
 }
 
 static u64 value_of(struct khv_vm *vm, unsigned int n)
 {
-	u64 data[VM_STATS];
+	u64 data[VM_COUNTS];
 
-	if (n >= VM_STATS)
-		return sum_of_vcpus(vm, n - VM_STATS);
-	read_vm(vm, data, n >= VM_PAGES_4K);
+	if (n >= VM_COUNTS)
+		return sum_of_vcpus(vm, n - VM_COUNTS);
+	count_vm(vm, data, n >= VM_PAGES_4K);
 	return data[n];
 }
 
@@ -338,7 +353,7 @@ static int reasons_show(struct seq_file *m, void *unused)
 	unsigned int i;
 
 	for (i = FIRST_REASON; i < FIRST_TIME; i++)
-		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, read_file(m->file, VM_STATS + i));
+		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, read_file(m->file, VM_COUNTS + i));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(reasons);
@@ -348,7 +363,7 @@ static int times_show(struct seq_file *m, void *unused)
 	unsigned int i;
 
 	for (i = FIRST_TIME; i < VCPU_STATS; i++)
-		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, read_file(m->file, VM_STATS + i));
+		seq_printf(m, "%s %llu\n", vcpu_stats[i].name, read_file(m->file, VM_COUNTS + i));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(times);

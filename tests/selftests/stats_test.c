@@ -169,6 +169,25 @@ static void guest_debugfs(void)
 		cpuid(0, 0, r);
 }
 
+/* The VM's times are the sums of its vCPUs', here of one that has run and one that has not. */
+static void check_times(struct stats *of_vm, struct stats *of_vcpu)
+{
+	static const char *const parts[] = {
+		"guest_ns", "hypervisor_ns", "waiting_ns", "halted_ns", "throttled_ns", "other_ns",
+	};
+	uint64_t sum = 0;
+
+	stats_refresh(of_vcpu);
+	stats_refresh(of_vm);
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(parts); i++)
+		sum += stat_value(of_vm, parts[i]);
+	EXPECT_EQ(sum, stat_value(of_vm, "wall_ns"));
+	EXPECT(stat_value(of_vm, "guest_ns") > 0);
+	EXPECT_EQ(stat_value(of_vm, "guest_ns"), stat_value(of_vcpu, "guest_ns"));
+	EXPECT_EQ(stat_value(of_vm, "halted_ns"), stat_value(of_vcpu, "halted_ns"));
+	EXPECT(stat_value(of_vm, "wall_ns") > stat_value(of_vcpu, "wall_ns"));
+}
+
 #define EXPECT_ROSE(s, before, name, by)	EXPECT_EQ(stat_value(s, name) - (before), by)
 
 static void test_counts(void)
@@ -215,6 +234,7 @@ static void test_counts(void)
 	EXPECT_EQ(reasons, exits);
 	EXPECT_EQ(stat_value(s, "exits_entry_failed"), 0);
 
+	vcpu_create(vm, 1);
 	of_vm = stats_open(vm->fd);
 	EXPECT_EQ(stat_value(of_vm, "memory_slots"), 1);
 	EXPECT(stat_value(of_vm, "mmu_tables") >= 2);
@@ -223,6 +243,7 @@ static void test_counts(void)
 	stats_refresh(of_vm);
 	EXPECT_EQ(stat_value(of_vm, "pages_4k") + stat_value(of_vm, "pages_2m"), 0);
 	EXPECT(stat_value(of_vm, "remote_tlb_flush") > 0);
+	check_times(of_vm, s);
 }
 
 /* The descriptor keeps what it tells of, and that keeps the numbers. */

@@ -44,6 +44,13 @@ static double rate(uint64_t before, uint64_t now, uint64_t ns)
 	return ns && now > before ? (double)(now - before) * 1e9 / (double)ns : 0;
 }
 
+/* Of one CPU. */
+static double percent(const struct khv_stat_vm *old, const struct khv_stat_vm *vm,
+		      const char *counter, uint64_t ns)
+{
+	return rate(khv_stat_value(old, counter), khv_stat_value(vm, counter), ns) / 1e7;
+}
+
 static uint64_t mapped_mib(const struct khv_stat_vm *vm)
 {
 	return khv_stat_value(vm, "pages_4k") / 256 + khv_stat_value(vm, "pages_2m") * 2 +
@@ -58,7 +65,7 @@ void khv_stat_print(const struct khv_stat_sample *before, const struct khv_stat_
 	fprintf(out, "%8s %-15s", "PID", "COMMAND");
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
 		fprintf(out, " %9s", columns[i].title);
-	fprintf(out, " %9s %13s\n", "MAPPED M", "EXITS");
+	fprintf(out, " %6s %6s %9s %13s\n", "RUN %", "WAIT %", "MAPPED M", "EXITS");
 	for (unsigned int i = 0; i < now->count; i++) {
 		const struct khv_stat_vm *vm = &now->vm[i], *old = find(before, vm->name);
 
@@ -66,6 +73,8 @@ void khv_stat_print(const struct khv_stat_sample *before, const struct khv_stat_
 		for (size_t c = 0; c < ARRAY_SIZE(columns); c++)
 			fprintf(out, " %9.0f", rate(khv_stat_value(old, columns[c].counter),
 						    khv_stat_value(vm, columns[c].counter), ns));
+		fprintf(out, " %6.1f %6.1f", percent(old, vm, "guest_ns", ns) +
+			percent(old, vm, "hypervisor_ns", ns), percent(old, vm, "waiting_ns", ns));
 		fprintf(out, " %9" PRIu64 " %13" PRIu64 "\n", mapped_mib(vm),
 			khv_stat_value(vm, "exits"));
 	}
@@ -79,6 +88,16 @@ static void print_counters(const struct khv_stat_vm *vm, FILE *out)
 	for (unsigned int i = 0; i < vm->count; i++)
 		fprintf(out, "%s\"%s\": %" PRIu64, i ? ", " : "", vm->counter[i].name,
 			vm->counter[i].value);
+}
+
+static void print_vcpus(const struct khv_stat_vm *vm, FILE *out)
+{
+	for (unsigned int i = 0; i < vm->vcpus; i++) {
+		fprintf(out, "%s{\"id\": %u", i ? ", " : "", vm->vcpu[i].id);
+		for (unsigned int k = 0; k < KHV_STAT_TIMES; k++)
+			fprintf(out, ", \"%s\": %" PRIu64, khv_stat_times[k], vm->vcpu[i].ns[k]);
+		fputc('}', out);
+	}
 }
 
 static void print_rates(const struct khv_stat_vm *old, const struct khv_stat_vm *vm, uint64_t ns,
@@ -114,7 +133,9 @@ void khv_stat_json(const struct khv_stat_sample *before, const struct khv_stat_s
 		print_counters(vm, out);
 		fputs("}, \"rates\": {", out);
 		print_rates(find(before, vm->name), vm, ns, out);
-		fputs("}}", out);
+		fputs("}, \"vcpus\": [", out);
+		print_vcpus(vm, out);
+		fputs("]}", out);
 	}
 	fputs("]}\n", out);
 	fflush(out);

@@ -13,10 +13,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/protocol.h"
 #include "khv.h"
 #include "stat/stat.h"
 
+/* Files that have many counters. */
 #define REASONS "exit_reasons"
+#define TIMES	"times"
+
+const char *const khv_stat_times[KHV_STAT_TIMES] = {
+	"guest_ns", "hypervisor_ns", "waiting_ns", "halted_ns", "throttled_ns", "other_ns",
+	"wall_ns",
+};
 
 static const char *open_advice(int err)
 {
@@ -75,7 +83,7 @@ static bool read_file(struct khv_stat_vm *vm, int dir, const char *name)
 		return false;
 	}
 	while (fgets(line, sizeof(line), f)) {
-		if (!strcmp(name, REASONS)) {
+		if (!strcmp(name, REASONS) || !strcmp(name, TIMES)) {
 			if (sscanf(line, "%47s %" SCNu64, word, &value) == 2)
 				add(vm, word, value);
 		} else if (sscanf(line, "%" SCNu64, &value) == 1) {
@@ -85,6 +93,42 @@ static bool read_file(struct khv_stat_vm *vm, int dir, const char *name)
 	good = !ferror(f);
 	fclose(f);
 	return good;
+}
+
+/* The vCPU of the folder @name, if it is one's. False when there is no memory, or no vCPU any more. */
+static bool read_vcpu(struct khv_stat_vm *vm, int dir, const char *name)
+{
+	struct khv_stat_vcpu *more, vcpu = { 0 };
+	char path[300], line[128], word[48];
+	uint64_t value;
+	FILE *f;
+	int fd;
+
+	if (strncmp(name, "vcpu", 4) || khv_number_parse(name + 4, UINT32_MAX, &value))
+		return true;
+	vcpu.id = (unsigned int)value;
+	snprintf(path, sizeof(path), "%s/stats", name);
+	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%47s %" SCNu64, word, &value) != 2)
+			continue;
+		for (unsigned int i = 0; i < KHV_STAT_TIMES; i++)
+			if (!strcmp(word, khv_stat_times[i]))
+				vcpu.ns[i] = value;
+	}
+	fclose(f);
+	more = reallocarray(vm->vcpu, vm->vcpus + 1, sizeof(*more));
+	if (!more)
+		return false;
+	vm->vcpu = more;
+	more[vm->vcpus++] = vcpu;
+	return true;
 }
 
 static void read_command(struct khv_stat_vm *vm)
@@ -108,6 +152,13 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct khv_stat_vcpu *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
 /* False when there is no such VM any more. */
 static bool read_vm(struct khv_stat_vm *vm, int parent, const char *name, pid_t pid)
 {
@@ -125,14 +176,23 @@ static bool read_vm(struct khv_stat_vm *vm, int parent, const char *name, pid_t 
 	*vm = (struct khv_stat_vm){ .pid = pid };
 	strcpy(vm->name, name);
 	while (good && (e = readdir(dir))) {
-		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
-		good = read_file(vm, fd, e->d_name);
+		if (S_ISREG(st.st_mode))
+			good = read_file(vm, fd, e->d_name);
+		else if (S_ISDIR(st.st_mode))
+			good = read_vcpu(vm, fd, e->d_name);
 	}
 	closedir(dir);
+	if (!good || !vm->count) {
+		free(vm->vcpu);
+		return false;
+	}
 	qsort(vm->counter, vm->count, sizeof(vm->counter[0]), by_name);
+	if (vm->vcpus)
+		qsort(vm->vcpu, vm->vcpus, sizeof(vm->vcpu[0]), by_id);
 	read_command(vm);
-	return good && vm->count;
+	return true;
 }
 
 static int by_pid(const void *a, const void *b)
@@ -178,6 +238,8 @@ int khv_stat_read(const char *path, pid_t pid, struct khv_stat_sample *sample)
 
 void khv_stat_free(struct khv_stat_sample *sample)
 {
+	for (unsigned int i = 0; i < sample->count; i++)
+		free(sample->vm[i].vcpu);
 	free(sample->vm);
 	*sample = (struct khv_stat_sample){ 0 };
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The counters of VMs, as the module shows them in debugfs: a folder PID-FD for each
- * VM, a file for each counter, and exits by reason as lines of one file.
+ * VM, a file for each counter, exits by reason as lines of one file and times of another, and
+ * a folder for each vCPU.
  *
  * read.c takes a sample, print.c shows one or the difference of two.
  */
@@ -14,11 +15,20 @@
 #include <sys/types.h>
 
 #define KHV_DEBUGFS		"/sys/kernel/debug/khv"
-#define KHV_STAT_COUNTERS	96
+#define KHV_STAT_COUNTERS	128
 
 struct khv_stat_counter {
 	char name[48];
 	uint64_t value;
+};
+
+/* Where the time of a vCPU went, as counters of its VM have it, too. */
+#define KHV_STAT_TIMES	7
+extern const char *const khv_stat_times[KHV_STAT_TIMES];
+
+struct khv_stat_vcpu {
+	unsigned int id;
+	uint64_t ns[KHV_STAT_TIMES];
 };
 
 struct khv_stat_vm {
@@ -27,6 +37,8 @@ struct khv_stat_vm {
 	char command[32];	/* of the process, or empty when it has gone */
 	unsigned int count;
 	struct khv_stat_counter counter[KHV_STAT_COUNTERS];	/* by name */
+	unsigned int vcpus;
+	struct khv_stat_vcpu *vcpu;				/* by id */
 };
 
 struct khv_stat_sample {

@@ -50,6 +50,11 @@ static void make_vms(void)
 	put(self, "pages_4k", "512\n");
 	put(self, "pages_2m", "3\n");
 	put(self, "exit_reasons", "exits_cpuid 7\nexits_hlt 8\n");
+	put(self, "times", "guest_ns 500\nhypervisor_ns 100\nwaiting_ns 0\nwall_ns 1000\n");
+	snprintf(self, sizeof(self), "%d-4/vcpu10", getpid());
+	put(self, "stats", "exits 9\nguest_ns 100\nwall_ns 400\n");
+	snprintf(self, sizeof(self), "%d-4/vcpu2", getpid());
+	put(self, "stats", "exits 9\nguest_ns 400\nwaiting_ns 6\nwall_ns 600\n");
 	put("999999999-5", "exits", "18446744073709551615\n");
 	put("999999999-5.2", "exits", "3\n");
 	put("vcpu0", "exits", "4\n");
@@ -71,6 +76,10 @@ static void test_read(void)
 	   khv_stat_value(&s.vm[0], "exits_hlt") == 8 &&
 	   khv_stat_value(&s.vm[1], "exits") == UINT64_MAX &&
 	   !khv_stat_value(&s.vm[0], "none") && !khv_stat_value(NULL, "exits"), "values");
+	khv_stat_free(&s);
+	ok(!khv_stat_read(root, getpid(), &s) && s.vm[0].vcpus == 2 && s.vm[0].vcpu[0].id == 2 &&
+	   s.vm[0].vcpu[0].ns[0] == 400 && s.vm[0].vcpu[0].ns[2] == 6 &&
+	   s.vm[0].vcpu[1].id == 10 && khv_stat_value(&s.vm[0], "guest_ns") == 500, "times");
 	khv_stat_free(&s);
 	ok(!khv_stat_read(root, 999999999, &s) && s.count == 2, "one process's");
 	khv_stat_free(&s);
@@ -101,6 +110,7 @@ static void test_print(void)
 	khv_stat_read(root, getpid(), &before);
 	snprintf(self, sizeof(self), "%d-4", getpid());
 	put(self, "exits", "3000\n");
+	put(self, "times", "guest_ns 1500000500\nhypervisor_ns 500000100\nwaiting_ns 500000000\n");
 	khv_stat_read(root, getpid(), &now);
 	now.ns = before.ns + 2000000000;
 	strcpy(now.vm[0].command, "a \"b\\");
@@ -108,6 +118,7 @@ static void test_print(void)
 	text = shown(khv_stat_print, &before, &now);
 	ok(strstr(text, "EXITS/s") && strstr(text, "      1000 ") && strstr(text, " 3000\n"),
 	   "table with rates");
+	ok(strstr(text, " RUN % WAIT %") && strstr(text, "  100.0   25.0 "), "and times");
 	ok(strstr(text, "         8          3000\n"), "2 MiB in small and 6 in large pages");
 	free(text);
 
@@ -116,6 +127,8 @@ static void test_print(void)
 	ok(strstr(text, "\"command\": \"a \\\"b\\\\\""), "with quotes in a name");
 	ok(strstr(text, "\"exits\": 3000") && strstr(text, "\"exits\": 1000.000") &&
 	   strstr(text, "\"exits_cpuid\": 0.000"), "counters and rates");
+	ok(strstr(text, "\"vcpus\": [{\"id\": 2, \"guest_ns\": 400, ") &&
+	   strstr(text, "}, {\"id\": 10, \"guest_ns\": 100, "), "vCPUs");
 	ok(strstr(text, "\"pages_2m\": 3") && !strstr(text, "\"pages_2m\": 0.000"),
 	   "what is there now has no rate");
 	free(text);
