@@ -4,15 +4,11 @@
  * right to others, what root has limited, caps that change, halts that are polled for.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -20,94 +16,39 @@
 #include "guest_cpu.h"
 #include "khv.h"
 #include "ksft.h"
+#include "vm_sched.h"
 
-#define MS	1000000ULL
 #define NOBODY	65534
 
 /* Of children that ran as another user: what they found is their status. */
 #define CANNOT	100
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static void setup(void)
 {
-	if (strcmp(ksft_device, KHV_DEVICE))
-		ksft_skip("these calls are khv's own");
+	need_khv();
 	if (geteuid())
 		ksft_skip("needs root");
 }
 
-static int set(struct vm *vm, struct khv_sched p)
-{
-	return try_ioctl(vm->fd, KHV_SET_SCHED, &p);
-}
-
-static struct khv_sched get(struct vm *vm)
-{
-	struct khv_sched p;
-
-	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED, &p), 0);
-	return p;
-}
-
-static void guest_spin(void)
-{
-	for (;;)
-		cpu_pause();
-}
-
 /* ---- nice levels ---- */
 
-struct runner {
-	struct vcpu *vcpu;
-	pthread_t thread;
-	pid_t tid;
-	int child;		/* the level that its own thread began with */
-	bool make_child, stop, stopped;
-};
-
-static void ignore(int signal)
-{
-}
+/* The level that a thread of the runner's began with, if one is wanted. */
+static volatile int child_level;
+static volatile bool make_child;
 
 static void *first_level(void *arg)
 {
-	*(int *)arg = getpriority(PRIO_PROCESS, gettid());
+	child_level = getpriority(PRIO_PROCESS, gettid());
 	return NULL;
 }
 
-static void *run_until_stopped(void *arg)
+static void beget_child(struct runner *r)
 {
-	struct runner *r = arg;
 	pthread_t thread;
 
-	r->tid = gettid();
-	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
-		try_run(r->vcpu);
-		if (!__atomic_load_n(&r->make_child, __ATOMIC_RELAXED))
-			continue;
-		if (!pthread_create(&thread, NULL, first_level, &r->child))
-			pthread_join(thread, NULL);
-		__atomic_store_n(&r->make_child, false, __ATOMIC_RELAXED);
-	}
-	__atomic_store_n(&r->stopped, true, __ATOMIC_RELAXED);
-	for (;;)
-		pause();
-	return NULL;
-}
-
-static void stop(struct runner *r)
-{
-	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&r->stopped, __ATOMIC_RELAXED)) {
-		pthread_kill(r->thread, SIGUSR1);
-		usleep(1000);
+	if (make_child && !pthread_create(&thread, NULL, first_level, NULL)) {
+		pthread_join(thread, NULL);
+		make_child = false;
 	}
 }
 
@@ -132,14 +73,11 @@ static bool start_as_nobody(struct runner *r)
 	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 300 };
 	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
 
-	signal(SIGUSR1, ignore);
 	r->vcpu = vcpu_create(vm, 0);
 	guest_start(r->vcpu, guest_spin);
-	if (set(vm, p) || setresuid(NOBODY, NOBODY, NOBODY) ||
-	    pthread_create(&r->thread, NULL, run_until_stopped, r))
+	if (set(vm, p) || setresuid(NOBODY, NOBODY, NOBODY))
 		return false;
-	while (!__atomic_load_n(&r->tid, __ATOMIC_RELAXED))
-		usleep(1000);
+	runner_start(r);
 	return comes_to(r, -5, -4);
 }
 
@@ -174,7 +112,7 @@ static int climb(void)
 		return 2;
 	if (setpriority(PRIO_PROCESS, r.tid, 2) || !comes_to(&r, 0, 1))
 		return 3;
-	stop(&r);
+	runner_stop(&r);
 	return comes_to(&r, 5, 5) ? 0 : 4;
 }
 
@@ -192,7 +130,7 @@ static int keep(void)
 
 	if (!start_as_nobody(&r))
 		return CANNOT;
-	stop(&r);
+	runner_stop(&r);
 	/* Not looked at in these periods, and not given back yet. */
 	usleep(30000);
 	if (getpriority(PRIO_PROCESS, r.tid) >= -2)
@@ -212,17 +150,18 @@ static void test_nice_keep(void)
 /* Threads begin as their creators are, which is not what khv has made of these. */
 static int beget(void)
 {
-	struct runner r = { .make_child = true, .child = 99 };
+	struct runner r = { .between = beget_child };
 
 	if (!start_as_nobody(&r))
 		return CANNOT;
-	while (__atomic_load_n(&r.make_child, __ATOMIC_RELAXED)) {
+	make_child = true;
+	while (make_child) {
 		pthread_kill(r.thread, SIGUSR1);
 		usleep(1000);
 	}
-	if (r.child)
+	if (child_level)
 		return 1;
-	stop(&r);
+	runner_stop(&r);
 	if (!comes_to(&r, 0, 0))
 		return 2;
 	/* Nothing is left of it. */
@@ -245,14 +184,11 @@ static void test_nice_of_root(void)
 
 	setup();
 	need_race();
-	signal(SIGUSR1, ignore);
 	vm = vm_create(VM_RAM_SIZE, 0);
 	r.vcpu = vcpu_create(vm, 0);
 	guest_start(r.vcpu, guest_spin);
 	ASSERT_EQ(set(vm, p), 0);
-	ASSERT(!pthread_create(&r.thread, NULL, run_until_stopped, &r));
-	while (!__atomic_load_n(&r.tid, __ATOMIC_RELAXED))
-		usleep(1000);
+	runner_start(&r);
 	EXPECT(comes_to(&r, -1, -1));
 	ASSERT(!setpriority(PRIO_PROCESS, r.tid, -10));
 	EXPECT(comes_to(&r, -11, -11));
@@ -260,25 +196,11 @@ static void test_nice_of_root(void)
 	EXPECT(comes_to(&r, 2, 2));
 	ASSERT(!setpriority(PRIO_PROCESS, r.tid, -5));
 	EXPECT(comes_to(&r, -6, -6));
-	stop(&r);
+	runner_stop(&r);
 	EXPECT(comes_to(&r, -5, -5));
 }
 
 /* ---- what root has limited ---- */
-
-static void write_parameter(const char *name, int value)
-{
-	char path[80], text[16];
-	int fd, n;
-
-	snprintf(path, sizeof(path), "/sys/module/khv/parameters/%s", name);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		ksft_skip("no %s", path);
-	n = snprintf(text, sizeof(text), "%d", value);
-	ASSERT_EQ(write(fd, text, n), n);
-	close(fd);
-}
 
 static int new_vms_of_nobody(void)
 {
@@ -325,37 +247,11 @@ static void test_new_vms(void)
 
 /* ---- caps ---- */
 
-static struct khv_sched_times times_of(struct vm *vm)
-{
-	struct khv_sched_stats stats = { .vcpu = 0 };
-
-	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
-	return stats.times;
-}
-
 static uint64_t ran(struct vm *vm)
 {
-	struct khv_sched_times t = times_of(vm);
+	struct khv_sched_times t = times_of(vm, 0);
 
 	return t.guest + t.hypervisor;
-}
-
-static void *run_forever(void *arg)
-{
-	for (;;)
-		try_run(arg);
-	return NULL;
-}
-
-static struct vm *start(void (*function)(void))
-{
-	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
-	struct vcpu *vcpu = vcpu_create(vm, 0);
-	pthread_t thread;
-
-	guest_start(vcpu, function);
-	ASSERT(!pthread_create(&thread, NULL, run_forever, vcpu));
-	return vm;
 }
 
 static void set_cap(struct vm *vm, uint32_t percent, uint32_t period_us)
@@ -372,7 +268,7 @@ static void set_cap(struct vm *vm, uint32_t percent, uint32_t period_us)
 static void exhaust(struct vm *vm)
 {
 	set_cap(vm, 1, 1000000);
-	while (!times_of(vm).throttled)
+	while (!times_of(vm, 0).throttled)
 		usleep(5000);
 	usleep(50000);
 }
@@ -380,13 +276,14 @@ static void exhaust(struct vm *vm)
 static void test_cap_raised(void)
 {
 	static const uint32_t periods[] = { 1000000, 10000, 200000 };
+	struct vcpu *vcpu;
 	uint64_t before;
 	struct vm *vm;
 
 	setup();
 	need_race();
 	for (size_t i = 0; i < KSFT_ARRAY_SIZE(periods); i++) {
-		vm = start(guest_spin);
+		vm = start(guest_spin, &vcpu);
 		exhaust(vm);
 		before = ran(vm);
 		set_cap(vm, 100, periods[i]);
@@ -400,12 +297,13 @@ static void test_cap_raised(void)
 static void test_cap_toggled(void)
 {
 	uint64_t before, t0, had, time;
+	struct vcpu *vcpu;
 	struct vm *vm;
 
 	setup();
 	need_race();
 	for (uint32_t period = 10000; period <= 1000000; period *= 10) {
-		vm = start(guest_spin);
+		vm = start(guest_spin, &vcpu);
 		set_cap(vm, 40, period);
 		usleep(100000);
 		before = ran(vm);
@@ -473,7 +371,7 @@ static void test_cap_polling(void)
 	ASSERT_EQ(try_ioctl(vm->fd, KVM_ENABLE_CAP, &cap), 0);
 	vcpu = vcpu_create(vm, 0);
 	guest_start(vcpu, guest_long_halts);
-	ASSERT(!pthread_create(&thread, NULL, run_forever, vcpu));
+	ASSERT(!pthread_create(&thread, NULL, run_until_killed, vcpu));
 	usleep(2500000);
 	before = ran(vm);
 	usleep(500000);

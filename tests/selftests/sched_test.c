@@ -6,14 +6,11 @@
  * machine that does nothing else.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -21,45 +18,13 @@
 #include "guest_cpu.h"
 #include "khv.h"
 #include "ksft.h"
-
-#define MS	1000000ULL
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
-static void need_khv(void)
-{
-	if (strcmp(ksft_device, KHV_DEVICE))
-		ksft_skip("these calls are khv's own");
-}
+#include "vm_sched.h"
 
 /* And guests that never stop, beside threads that sleep. */
 static void need_spinning(void)
 {
 	need_khv();
 	need_race();
-}
-
-static struct khv_sched get(struct vm *vm)
-{
-	struct khv_sched p;
-
-	memset(&p, 0xff, sizeof(p));
-	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED, &p), 0);
-	return p;
-}
-
-static struct khv_sched_times times_of(struct vm *vm, uint32_t vcpu)
-{
-	struct khv_sched_stats stats = { .vcpu = vcpu };
-
-	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
-	return stats.times;
 }
 
 static uint64_t sum(const struct khv_sched_times *t)
@@ -77,11 +42,6 @@ static void test_defaults(void)
 	p = get(vm);
 	wanted.set = vm_check_extension(vm, KHV_CAP_SCHED);
 	EXPECT(!memcmp(&p, &wanted, sizeof(p)));
-}
-
-static int set(struct vm *vm, struct khv_sched p)
-{
-	return try_ioctl(vm->fd, KHV_SET_SCHED, &p);
 }
 
 static void test_set(void)
@@ -171,20 +131,6 @@ static void test_set_cap(void)
 	p.cap = 49;
 	EXPECT_EQ(set(vm, p), -EINVAL);
 	EXPECT_EQ(get(vm).cap, 50);
-}
-
-static void write_parameter(const char *name, unsigned int value)
-{
-	char path[80], text[16];
-	int fd, n;
-
-	snprintf(path, sizeof(path), "/sys/module/khv/parameters/%s", name);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		ksft_skip("no %s", path);
-	n = snprintf(text, sizeof(text), "%u", value);
-	ASSERT_EQ(write(fd, text, n), n);
-	close(fd);
 }
 
 static int weights_of_nobody(int dev)
@@ -369,34 +315,10 @@ static void test_list_of_others(void)
 	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status), "%#x", status);
 }
 
-static void guest_spin(void)
-{
-	for (;;)
-		cpu_pause();
-}
-
 static void guest_halt(void)
 {
 	for (;;)
 		asm volatile("sti; hlt");
-}
-
-static void *run_until_killed(void *arg)
-{
-	for (;;)
-		try_run(arg);
-	return NULL;
-}
-
-static struct vm *start(void (*function)(void), struct vcpu **vcpu)
-{
-	struct vm *vm = vm_create(VM_RAM_SIZE, VM_IRQCHIP);
-	pthread_t thread;
-
-	*vcpu = vcpu_create(vm, 0);
-	guest_start(*vcpu, function);
-	ASSERT(!pthread_create(&thread, NULL, run_until_killed, *vcpu));
-	return vm;
 }
 
 /* What the clock says between two readings is what the states say, to a part in a thousand. */
@@ -493,34 +415,6 @@ static void test_statistics(void)
 	EXPECT(vcpu_statistic(vcpu, "wall_ns") > t.wall);
 }
 
-struct runner {
-	struct vcpu *vcpu;
-	pid_t tid;
-	bool stop, stopped;
-};
-
-static void *run_until_stopped(void *arg)
-{
-	struct runner *r = arg;
-
-	r->tid = gettid();
-	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
-		try_run(r->vcpu);
-	r->stopped = true;
-	for (;;)
-		pause();
-	return NULL;
-}
-
-static void stop(struct runner *r, pthread_t thread)
-{
-	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&r->stopped, __ATOMIC_RELAXED)) {
-		pthread_kill(thread, SIGUSR1);
-		usleep(1000);
-	}
-}
-
 static bool nice_becomes(pid_t tid, int nice)
 {
 	for (int i = 0; i < 200; i++) {
@@ -532,27 +426,19 @@ static bool nice_becomes(pid_t tid, int nice)
 	return false;
 }
 
-static void ignore(int signal)
-{
-}
-
 /* A thread's nice level is taken over while it runs a vCPU, and given back. */
 static void test_nice(void)
 {
 	struct khv_sched p = { .set = KHV_SCHED_WEIGHT, .weight = 125 };
 	struct runner r = { 0 };
-	pthread_t thread;
 	struct vm *vm;
 
 	need_spinning();
-	signal(SIGUSR1, ignore);
 	vm = vm_create(VM_RAM_SIZE, 0);
 	r.vcpu = vcpu_create(vm, 0);
 	guest_start(r.vcpu, guest_spin);
 	ASSERT_EQ(set(vm, p), 0);
-	ASSERT(!pthread_create(&thread, NULL, run_until_stopped, &r));
-	while (!__atomic_load_n(&r.tid, __ATOMIC_RELAXED))
-		usleep(1000);
+	runner_start(&r);
 	/* 1.25 times as much is one level. */
 	EXPECT(nice_becomes(r.tid, -1));
 	p.weight = 80;
@@ -561,7 +447,7 @@ static void test_nice(void)
 	/* The owner's own level counts as well: 80 / 100 of that of nice 5. */
 	ASSERT(!setpriority(PRIO_PROCESS, r.tid, 5));
 	EXPECT(nice_becomes(r.tid, 6));
-	stop(&r, thread);
+	runner_stop(&r);
 	EXPECT(nice_becomes(r.tid, 5));
 }
 
@@ -602,24 +488,22 @@ static void test_throttled_signal(void)
 			       .cap_period = 1000000 };
 	struct runner r = { 0 };
 	struct khv_sched_times t;
-	pthread_t thread;
 	struct vm *vm;
 	uint64_t t0;
 
 	need_spinning();
-	signal(SIGUSR1, ignore);
 	vm = vm_create(VM_RAM_SIZE, 0);
 	r.vcpu = vcpu_create(vm, 0);
 	guest_start(r.vcpu, guest_spin);
 	ASSERT_EQ(set(vm, p), 0);
-	ASSERT(!pthread_create(&thread, NULL, run_until_stopped, &r));
+	runner_start(&r);
 	/* The time that it is throttled now does not end before the next period. */
 	do
 		usleep(5000);
 	while (!times_of(vm, 0).throttled);
 	usleep(50000);
 	t0 = now_ns();
-	stop(&r, thread);
+	runner_stop(&r);
 	EXPECT(now_ns() - t0 < 500 * MS, "%lu ms", (long)((now_ns() - t0) / MS));
 	t = times_of(vm, 0);
 	EXPECT_EQ(sum(&t), t.wall);
@@ -724,7 +608,6 @@ static void test_gang(void)
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	need_spinning();
-	signal(SIGUSR1, ignore);
 	for (int i = 0; i < 3; i++) {
 		vms[i] = start(guest_spin, &vcpu);
 		EXPECT_EQ(set(vms[i], p), -EINVAL);
@@ -761,10 +644,10 @@ static void test_gang(void)
 	r.vcpu = vcpu_create(vms[1], GUEST_CPUS);
 	ASSERT_EQ(set(vms[0], p), 0);
 	guest_start(r.vcpu, guest_spin);
-	ASSERT(!pthread_create(&thread, NULL, run_until_stopped, &r));
+	runner_start(&r);
 	usleep(100000);
 	t0 = now_ns();
-	stop(&r, thread);
+	runner_stop(&r);
 	EXPECT(now_ns() - t0 < 1000 * MS, "%lu ms", (long)((now_ns() - t0) / MS));
 }
 
