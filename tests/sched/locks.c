@@ -40,6 +40,7 @@ static void guest_fight(void)
 {
 	uint32_t mine;
 
+	sti();		/* Bochs takes the host's interrupts with IF only */
 	for (;;) {
 		mine = __atomic_fetch_add(&lock_next, 1, __ATOMIC_SEQ_CST);
 		while (lock_now != mine)
