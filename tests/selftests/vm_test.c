@@ -387,6 +387,8 @@ static void test_killed_behind_a_lock(void)
 	pthread_t stuck;
 	size_t i;
 
+	if (strcmp(ksft_device, KHV_DEVICE))
+		ksft_skip("KVM's tasks cannot be killed there");
 	vm_set_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, 0, MiB(1), memory_map(MiB(1), false));
 	stuck_log.dirty_bitmap = page_that_never_comes();
 	assign.fd = eventfd(0, 0);
