@@ -104,7 +104,7 @@ void khv_law_step(struct khv_law_vm *const *vms, unsigned int nr, u64 period)
 		weight = mul_u64_u64_div_u64(weight, asked * ONE_FACTOR, bent);
 		weight = div64_u64(weight * KHV_LAW_NICE_0, 100 * ONE_FACTOR);
 		/* It cannot get too much; what comes to its CPUs by mistake is to leave soon. */
-		if (vm->fair == vm->wanted)
+		if (nr > 1 && vm->fair == vm->wanted)
 			weight *= 2;
 		vm->each = min_t(u64, div64_u64(weight << 6, vm->runnable), ~0U);
 	}
