@@ -52,10 +52,10 @@ static void tick(uint64_t begin)
 		struct party *p = &parties[i];
 
 		had = party_had(p);
-		share = (had - p->before) * 10000 / (now - then);
+		share = (had - p->had) * 10000 / (now - then);
 		printf(" %u.%04u %u.%04u", share / 10000, share % 10000, p->due / 1000000,
 		       p->due / 100 % 10000);
-		p->before = had;
+		p->had = had;
 	}
 	printf("\n");
 }
@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 		party_start(&parties[i]);
 	sleep(1);
 	for (unsigned int i = 0; i < nr_parties; i++)
-		parties[i].before = party_had(&parties[i]);
+		parties[i].had = party_had(&parties[i]);
 	begin = clock_ns(CLOCK_MONOTONIC);
 	for (unsigned int n = 0; n < PHASES; n++) {
 		phase(n, of_caps);

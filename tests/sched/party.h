@@ -21,7 +21,8 @@ struct party {
 	bool toils;				/* takes interrupts and exits, and does not just spin */
 	struct vm *vm;
 	pthread_t threads[GUEST_CPUS];
-	uint64_t before, first;			/* what it had had then */
+	uint64_t had, gained;			/* CPU time so far, and of it in this window */
+	uint64_t first, used;			/* the same by its threads' clocks, at first and now */
 	unsigned int due, share;		/* in parts per million of a CPU */
 };
 
