@@ -13,8 +13,8 @@
  * of the CPUs in use. Where all CPUs are due to somebody, that is of what they had together: what
  * interrupts, the kernel's threads and others had is in the line, and not theirs to share.
  * The last line is the worst distance: of weights in any window, as a part of all CPU time; of
- * caps over all windows, by the clocks of the threads, as a part of the cap; and idle time where
- * all CPUs were due to somebody. Exits with 1 if shares are off by more than PERCENT (2), or caps,
+ * caps over all windows, by the clocks of the threads, as a part of the cap; and idle time over all
+ * windows where all CPUs were due to somebody. Exits with 1 if shares are off by more than PERCENT (2), or caps,
  * or idle time is, by more than 1 (or PERCENT, if given).
  *
  * With -g the VMs are in a cgroup of their own, which counts as one task of nice 0.
@@ -144,7 +144,7 @@ static unsigned int window(uint64_t ns, unsigned int *idled)
 
 static int measure(unsigned int cpus, unsigned int count, char *const *texts)
 {
-	unsigned int i, off, idled, worst = 0, idle_most = 0, due = 0, limit;
+	unsigned int i, off, idled, worst = 0, idle_sum = 0, due = 0, limit;
 	uint64_t begin, since, now, idle_before, idle_now;
 	bool failed;
 
@@ -173,14 +173,15 @@ static int measure(unsigned int cpus, unsigned int count, char *const *texts)
 		since = now;
 		idle_before = idle_now;
 		worst = off > worst ? off : worst;
-		idle_most = idled > idle_most && all_due ? idled : idle_most;
+		idle_sum += idled;
 	}
 	off = caps(since - begin);
+	idle_sum = all_due && windows ? idle_sum / windows : 0;
 	limit = (percent ?: 1) * 10000;
-	failed = worst > (percent ?: 2) * 10000 || off > limit || idle_most > limit;
+	failed = worst > (percent ?: 2) * 10000 || off > limit || idle_sum > limit;
 	printf("%s: shares off %u.%02u %%, caps off %u.%02u %%, idle %u.%02u %%\n",
 	       failed ? "FAILED" : "ok", worst / 10000, worst / 100 % 100, off / 10000,
-	       off / 100 % 100, idle_most / 10000, idle_most / 100 % 100);
+	       off / 100 % 100, idle_sum / 10000, idle_sum / 100 % 100);
 	return failed;
 }
 
