@@ -20,6 +20,7 @@
  * With -g the VMs are in a cgroup of their own, which counts as one task of nice 0.
  * "all" runs what docs/scheduler.md promises.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,9 @@ static uint64_t idle(void)
 
 	ASSERT(f);
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "cpu%u %llu %llu %llu %llu %llu", &cpu, &user, &nice, &system,
+		/* The first line is the sum of all, without a number. */
+		if (!isdigit(line[3]) ||
+		    sscanf(line, "cpu%u %llu %llu %llu %llu %llu", &cpu, &user, &nice, &system,
 			   &idle_time, &iowait) != 6 || cpu >= nr_cpus)
 			continue;
 		sum += idle_time + iowait;
