@@ -9,11 +9,21 @@ case $CPU in
 intel*)	KERNELS=small LIMIT=7200 ;;
 *)	KERNELS="small debug" LIMIT=1800 ;;
 esac
-# Weights, coarsely, as this machine has other things to do: without them 24 % off.
+# Weights, coarsely, as this machine has other things to do: without them 24 % off. QEMU loses
+# interrupts, and a host that stands still (docs/testbed.md) says nothing.
 if [ -z "$CPU" ]; then
-	"$RUN" --cpu amd --smp 2 --timeout 300 -- bench-sched -t 12 100x2 200x2 400x2 >"$WORK/shares" &&
-		pass "weights" || fail "weights" "$(tail -n 1 "$WORK/shares")"
-	cat "$WORK/shares"
+	for try in 1 2 3; do
+		status=0
+		"$RUN" --cpu amd --smp 2 --timeout 150 -- bench-sched -t 12 100x2 200x2 400x2 \
+			>"$WORK/shares" || status=$?
+		cat "$WORK/shares"
+		[ "$status" = 124 ] || break
+	done
+	if [ "$status" = 0 ]; then
+		pass "weights"
+	else
+		fail "weights" "status $status: $(tail -n 1 "$WORK/shares")"
+	fi
 fi
 case $CPU in
 intel*)
