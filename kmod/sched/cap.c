@@ -205,6 +205,7 @@ int khv_cap_work(struct khv_vcpu *vcpu)
 		preempt_enable();
 		if (test_bit(KHV_REQ_VM_DEAD, &vcpu->requests))
 			return 0;
+		khv_place_fetch(vcpu->vm);
 		r = sleep(vcpu);
 		if (r) {
 			/* Not into the guest without a slice, whatever comes first. */

@@ -46,6 +46,12 @@ void khv_gang_release(struct khv_vm *vm);
  */
 void khv_place(struct khv_law_vm *const *laws, unsigned int nr, const struct cpumask *allowed,
 	       u64 period);
+/*
+ * The caller, a vCPU's thread, is about to sleep for a while: if that leaves its CPU idle, a vCPU
+ * of another VM than @but that waits elsewhere comes. The host's balancer looks for one at times
+ * only, and may take until the next tick. Sleeps.
+ */
+void khv_place_fetch(const struct khv_vm *but);
 
 /* weight.c: there is a VM more or one less, or a weight was set. khv_sched_lock is held. */
 void khv_weight_changed(void);

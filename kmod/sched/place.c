@@ -10,6 +10,7 @@
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
+#include <linux/sched/stat.h>
 #include <linux/topology.h>
 
 #include "sched/internal.h"
@@ -23,6 +24,7 @@
 #define PLACES_MOST	64
 
 static DEFINE_PER_CPU(struct khv_law_cpu, khv_place_cpu);	/* all under khv_sched_lock */
+static DEFINE_PER_CPU(unsigned long, khv_place_fetched);	/* jiffies of khv_place_fetch() */
 
 static struct khv_vm *vm_of(struct khv_law_vm *law)
 {
@@ -157,4 +159,49 @@ void khv_place(struct khv_law_vm *const *laws, unsigned int nr, const struct cpu
 	send(tasks[goes], to, &free);
 	if (comes >= 0)
 		send(tasks[comes], from, &free);
+}
+
+/* The heaviest, not of @but, that waits for another CPU of the node and may be on @cpu; or NULL. */
+static struct task_struct *heaviest_waiting(int cpu, const struct khv_vm *but)
+{
+	struct task_struct *found = NULL, *task;
+	struct khv_vcpu *vcpu;
+	struct khv_vm *vm;
+	unsigned int i;
+	u32 most = 0;
+
+	list_for_each_entry(vm, &khv_sched_vms, sched.node)
+		khv_for_each_vcpu(i, vcpu, vm) {
+			task = vcpu->sched.task;
+			if (!task || vm == but ||
+			    READ_ONCE(vcpu->sched.state) != KHV_SCHED_WAITING ||
+			    vm->sched.law.each <= most || task_cpu(task) == cpu ||
+			    cpu_to_node(task_cpu(task)) != cpu_to_node(cpu) ||
+			    !cpumask_test_cpu(cpu, &task->cpus_mask))
+				continue;
+			most = vm->sched.law.each;
+			found = task;
+		}
+	return found;
+}
+
+void khv_place_fetch(const struct khv_vm *but)
+{
+	static struct cpumask allowed;	/* under khv_sched_lock */
+	struct task_struct *task;
+	int cpu;
+
+	/* Not for ever, where slices come and go: all VMs are looked at. */
+	if (!single_task_running() || this_cpu_read(khv_place_fetched) == jiffies ||
+	    !mutex_trylock(&khv_sched_lock))
+		return;
+	this_cpu_write(khv_place_fetched, jiffies);
+	cpu = raw_smp_processor_id();
+	task = heaviest_waiting(cpu, but);
+	if (task) {
+		cpumask_copy(&allowed, &task->cpus_mask);
+		if (cpumask_test_cpu(cpu, &allowed))
+			send(task, cpu, &allowed);
+	}
+	mutex_unlock(&khv_sched_lock);
 }
