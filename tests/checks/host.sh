@@ -31,15 +31,10 @@ tests()
 # says nothing of guests, and it may try again.
 freeze()
 {
-	local status try
+	local status
 
-	for try in 1 2 3; do
-		status=0
-		"$RUN" "${OPTIONS[@]}" --timeout $([ "$CPU" = amd ] && echo 200 || echo 600) -- host-test -t 10 suspend.freeze \
-			>"$WORK/freeze.tap" || status=$?
-		cat "$WORK/freeze.tap"
-		[ "$status" = 124 ] || break
-	done
+	run_anew "$WORK/freeze.tap" "${OPTIONS[@]}" --timeout $([ "$CPU" = amd ] && echo 200 || echo 600) \
+		-- host-test -t 10 suspend.freeze
 	tap_results host-test "$status" "$WORK/freeze.tap"
 }
 

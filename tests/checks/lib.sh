@@ -48,6 +48,23 @@ check()
 	fi
 }
 
+# run_anew FILE ARG...: runs the testbed with ARGs, shows its output, left in FILE, and sets $status.
+# Three times at most while the time runs out: what stands still for what QEMU does to interrupts
+# (docs/testbed.md) says nothing of what is tested.
+run_anew()
+{
+	local file=$1 try
+
+	shift
+	for try in 1 2 3; do
+		status=0
+		"$RUN" "$@" >"$file" || status=$?
+		cat "$file"
+		[ "$status" = 124 ] || break
+		echo "== try $try has stood still"
+	done
+}
+
 # tap_results NAME STATUS FILE: reports each test point of a program's output in
 # TAP. A program that ends early or badly is one more failure.
 tap_results()

@@ -9,16 +9,9 @@ case $CPU in
 intel*)	KERNELS=small LIMIT=7200 ;;
 *)	KERNELS="small debug" LIMIT=1800 ;;
 esac
-# Weights, coarsely, as this machine has other things to do: without them 24 % off. QEMU loses
-# interrupts, and a host that stands still (docs/testbed.md) says nothing.
+# Weights, coarsely, as this machine has other things to do: without them 24 % off.
 if [ -z "$CPU" ]; then
-	for try in 1 2 3; do
-		status=0
-		"$RUN" --cpu amd --smp 2 --timeout 150 -- bench-sched -t 12 100x2 200x2 400x2 \
-			>"$WORK/shares" || status=$?
-		cat "$WORK/shares"
-		[ "$status" = 124 ] || break
-	done
+	run_anew "$WORK/shares" --cpu amd --smp 2 --timeout 150 -- bench-sched -t 12 100x2 200x2 400x2
 	if [ "$status" = 0 ]; then
 		pass "weights"
 	else

@@ -8,14 +8,13 @@
 # shares HOST PROGRAM [ARG]...
 shares()
 {
-	local host=$1 status=0 kvm=
+	local host=$1 status kvm=
 
 	shift
 	case $host in
 	small|debian-6.1)	kvm=--kvm ;;
 	esac
-	"$RUN" --cpu amd --smp 2 --kernel "$host" $kvm --timeout 900 -- "$@" >"$WORK/out" || status=$?
-	cat "$WORK/out"
+	run_anew "$WORK/out" --cpu amd --smp 2 --kernel "$host" $kvm --timeout 450 -- "$@"
 	if [ "$status" = 0 ]; then
 		pass "$* on $host"
 	else
