@@ -17,9 +17,12 @@
 
 #define ONE_FACTOR	65536U
 
+/* Periods that a VM stays settled. */
+#define SETTLED		8
+
 /*
- * Weighted max-min: what all had, to all by weight, but nobody more than he wants. ~0 marks
- * those that have not got theirs yet.
+ * Weighted max-min: what all had, to all by weight, but nobody more than he wants, and to the
+ * content what they had. ~0 marks those that have not got theirs yet.
  */
 static void share_out(struct khv_law_vm *const *vms, unsigned int nr)
 {
@@ -28,8 +31,8 @@ static void share_out(struct khv_law_vm *const *vms, unsigned int nr)
 	bool again = true;
 
 	for (i = 0; i < nr; i++) {
-		left += vms[i]->ran;
-		vms[i]->fair = ~0ULL;
+		vms[i]->fair = vms[i]->content ? vms[i]->ran : ~0ULL;
+		left += vms[i]->content ? 0 : vms[i]->ran;
 	}
 	for (round = 0; again; round++) {
 		again = false;
@@ -80,20 +83,54 @@ static u32 runnable(const struct khv_law_vm *vm, u64 period)
 	return vm->runnable ? (3 * (u64)vm->runnable + now + 2) / 4 : now;
 }
 
+/*
+ * Does it get all that it wants, and should? More or less, as others take a little of each CPU: or
+ * it would be owed that little for ever, or owe it, though it can have neither more nor less.
+ */
+static bool is_content(const struct khv_law_vm *vm)
+{
+	u64 little = vm->wanted >> 6;
+
+	return vm->wanted - vm->ran <= little && vm->fair + little >= vm->wanted;
+}
+
+static unsigned int find_content(struct khv_law_vm *const *vms, unsigned int nr)
+{
+	unsigned int i, found = 0;
+
+	for (i = 0; i < nr; i++)
+		vms[i]->content = false;
+	share_out(vms, nr);
+	for (i = 0; nr > 1 && i < nr; i++) {
+		vms[i]->content = is_content(vms[i]);
+		found += vms[i]->content;
+	}
+	return found;
+}
+
 void khv_law_step(struct khv_law_vm *const *vms, unsigned int nr, u64 period)
 {
 	u64 asked = 0, bent = 0, weight;
 	struct khv_law_vm *vm;
 	unsigned int i;
 
-	share_out(vms, nr);
+	if (find_content(vms, nr))
+		share_out(vms, nr);
 	for (i = 0; i < nr; i++) {
 		vm = vms[i];
 		vm->runnable = runnable(vm, period);
+		if (vm->content)
+			vm->settled = SETTLED;
+		else if (vm->settled && vm->fair + (vm->wanted >> 3) >= vm->wanted)
+			vm->settled--;
+		else
+			vm->settled = 0;
 		vm->lag = clamp_t(s64, vm->lag + (s64)(vm->fair - vm->ran), -LAG_MOST, LAG_MOST);
 		/* Who gets all that he wants is owed nothing, and soon owes nothing. */
 		if (vm->wanted - vm->ran <= vm->wanted >> 6)
 			vm->lag -= vm->lag / 16;
+		if (vm->content)
+			continue;
 		asked += vm->weight;
 		bent += vm->weight * factor(vm->lag);
 	}
@@ -101,10 +138,12 @@ void khv_law_step(struct khv_law_vm *const *vms, unsigned int nr, u64 period)
 	for (i = 0; i < nr; i++) {
 		vm = vms[i];
 		weight = vm->weight * factor(vm->lag);
-		weight = mul_u64_u64_div_u64(weight, asked * ONE_FACTOR, bent);
+		if (!vm->content)
+			weight = mul_u64_u64_div_u64(weight, asked * ONE_FACTOR, bent);
 		weight = div64_u64(weight * KHV_LAW_NICE_0, 100 * ONE_FACTOR);
+		vm->plain = min_t(u64, div64_u64(weight << 6, vm->runnable), ~0U);
 		/* It cannot get too much; what comes to its CPUs by mistake is to leave soon. */
-		if (nr > 1 && vm->fair == vm->wanted)
+		if (nr > 1 && (vm->fair == vm->wanted || vm->settled))
 			weight *= 2;
 		vm->each = min_t(u64, div64_u64(weight << 6, vm->runnable), ~0U);
 	}

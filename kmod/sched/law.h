@@ -25,8 +25,11 @@
  * @wanted: the same and what they waited
  * @lag: ns that it is behind what it should have had: the law's memory, 0 at the beginning
  * @runnable: how many vCPUs want a CPU at a time, in 64ths: memory, 0 at the beginning
+ * @settled: for how many periods it counts as one that has all it wants: memory, 0 at the beginning
+ * @content: it had all that it wants in the last period, and that was due to it
  * @fair: out: ns of what all had that were due to it
  * @each: out: the weight for each of its vCPUs, in 64ths
+ * @plain: out: the same without what keeps others off its CPUs
  */
 struct khv_law_vm {
 	u32 weight;
@@ -34,8 +37,10 @@ struct khv_law_vm {
 	u64 ran, wanted;
 	s64 lag;
 	u32 runnable;
+	u8 settled;
+	bool content;
 	u64 fair;
-	u32 each;
+	u32 each, plain;
 };
 
 /*

@@ -52,7 +52,7 @@ static void count(struct khv_law_vm *const *laws, unsigned int nr, const struct 
 			if (!wants(&vcpu->sched, period))
 				continue;
 			c = &per_cpu(khv_place_cpu, task_cpu(vcpu->sched.task));
-			c->weight += laws[i]->each;
+			c->weight += laws[i]->plain;
 			c->ran += vcpu->sched.did;
 			c->waited += vcpu->sched.waits;
 		}
@@ -105,7 +105,7 @@ static unsigned int collect(struct khv_law_vm *const *laws, unsigned int nr,
 			if ((cpu != from && cpu != to) ||
 			    !cpumask_equal(&vcpu->sched.task->cpus_mask, allowed))
 				continue;
-			places[found].weight = laws[i]->each;
+			places[found].weight = laws[i]->plain;
 			places[found].here = cpu == from;
 			tasks[found++] = vcpu->sched.task;
 		}

@@ -116,6 +116,38 @@ static void lag_bends_weights(struct kunit *test)
 	KUNIT_EXPECT_LE(test, two[0].lag, LAG_MOST);
 }
 
+/*
+ * Two CPUs, one for the heaviest, as is due to it but for what others take of each CPU, the other
+ * for the rest and a task of the host's. Nobody owes anything, and the task keeps its part.
+ */
+static void content_owe_nothing(struct kunit *test)
+{
+	struct khv_law_vm vms[] = {
+		vm(400, 1, PERIOD - PERIOD / 200, PERIOD), vm(100, 1, PERIOD / 4 - PERIOD / 200, PERIOD),
+		vm(200, 1, PERIOD / 2 - PERIOD / 100, PERIOD),
+	};
+	u32 i, lone;
+
+	for (i = 0; i < 10000; i++)
+		step(vms, 3);
+	KUNIT_EXPECT_LE(test, abs(vms[0].lag), (s64)PERIOD);
+	KUNIT_EXPECT_LE(test, abs(vms[1].lag), (s64)PERIOD);
+	KUNIT_EXPECT_LE(test, abs(vms[2].lag), (s64)PERIOD);
+	KUNIT_EXPECT_LE(test, abs((s64)vms[1].each + vms[2].each - 3 * (s64)KHV_LAW_NICE_0), 4LL);
+	KUNIT_EXPECT_LE(test, abs((s64)vms[0].plain - 4 * (s64)KHV_LAW_NICE_0), KHV_LAW_NICE_0 / 32LL);
+	/* The task comes to the heaviest's CPU: it is to find little there, but not for long. */
+	KUNIT_EXPECT_EQ(test, vms[0].each, 2 * vms[0].plain);
+	vms[0].ran = PERIOD * 7ULL / 8;
+	step(vms, 3);
+	KUNIT_EXPECT_GE(test, vms[0].each, 2 * vms[0].plain - 1);
+	for (i = 0; i < SETTLED; i++)
+		step(vms, 3);
+	KUNIT_EXPECT_EQ(test, vms[0].each, vms[0].plain);
+	lone = vms[0].each;
+	step(vms, 3);
+	KUNIT_EXPECT_GT(test, vms[0].each, lone);
+}
+
 static void extremes(struct kunit *test)
 {
 	struct khv_law_vm two[] = { vm(1, 64, 0, 64ULL * PERIOD), vm(10000, 1, PERIOD, PERIOD) };
@@ -205,6 +237,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(shares_add_up),
 	KUNIT_CASE(weight_per_vcpu),
 	KUNIT_CASE(lag_bends_weights),
+	KUNIT_CASE(content_owe_nothing),
 	KUNIT_CASE(extremes),
 	KUNIT_CASE(nice_levels),
 	KUNIT_CASE(levels_average),
