@@ -31,7 +31,7 @@ tests()
 # says nothing of guests, and it may try again.
 freeze()
 {
-	local status
+	local status tries
 
 	run_anew "$WORK/freeze.tap" "${OPTIONS[@]}" --timeout $([ "$CPU" = amd ] && echo 200 || echo 600) \
 		-- host-test -t 10 suspend.freeze

@@ -13,7 +13,7 @@ esac
 if [ -z "$CPU" ]; then
 	run_anew "$WORK/shares" --cpu amd --smp 2 --timeout 150 -- bench-sched -t 12 100x2 200x2 400x2
 	if [ "$status" = 0 ]; then
-		pass "weights"
+		pass "weights$tries"
 	else
 		fail "weights" "status $status: $(tail -n 1 "$WORK/shares")"
 	fi

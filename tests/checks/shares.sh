@@ -5,25 +5,25 @@
 # which is up to 6.11; in which order batch VMs end. On hosts with the
 # kernels of SHARES_HOSTS. Runs only when named: it takes a machine that does nothing else.
 
-# shares HOST PROGRAM [ARG]...
+# shares HOST LIMIT PROGRAM [ARG]...
 shares()
 {
-	local host=$1 status kvm=
+	local host=$1 limit=$2 status tries kvm=
 
-	shift
+	shift 2
 	case $host in
 	small|debian-6.1)	kvm=--kvm ;;
 	esac
-	run_anew "$WORK/out" --cpu amd --smp 2 --kernel "$host" $kvm --timeout 450 -- "$@"
+	run_anew "$WORK/out" --cpu amd --smp 2 --kernel "$host" $kvm --timeout "$limit" -- "$@"
 	if [ "$status" = 0 ]; then
-		pass "$* on $host"
+		pass "$* on $host$tries"
 	else
-		fail "$* on $host" "status $status: $(grep -c '^FAILED' "$WORK/out") of its cases failed"
+		fail "$* on $host$tries" "status $status: $(grep -c '^FAILED' "$WORK/out") of its cases failed"
 	fi
 }
 
 for host in ${SHARES_HOSTS:-debian-6.1}; do
-	shares "$host" bench-sched all
-	shares "$host" bench-locks
-	shares "$host" bench-batch
+	shares "$host" 450 bench-sched all
+	shares "$host" 150 bench-locks
+	shares "$host" 150 bench-batch
 done
