@@ -2,12 +2,13 @@
 /*
  * VMs whose vCPUs fight over a spin lock, more of them than there are CPUs for:
  *
- *	bench-locks [-s SECONDS] [-r ROUNDS] [-v VMS] [-c VCPUS] [-t PERCENT]
+ *	bench-locks [-p] [-s SECONDS] [-r ROUNDS] [-v VMS] [-c VCPUS] [-t PERCENT]
  *
  * How often locks were taken in SECONDS (2), by VMS (2) with VCPUS (2) each: as they are, as
  * gangs, and on KVM where it is loaded, each in a process of its own, by turns in ROUNDS (6),
  * since without gangs it is luck that lasts whether a VM's vCPUs run at the same time. The last
- * line has the ratios of all rounds. Exits with 1 if gangs did less than PERCENT (150) of either.
+ * line has the ratios of all rounds. With -p no PAUSE is an exit (KVM_CAP_X86_DISABLE_EXITS), so
+ * that nobody yields to the holder of a lock. Exits with 1 if gangs did less than PERCENT (150) of either.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@
 #define WORK		2000	/* turns with the lock held, and as many without it */
 
 static unsigned int seconds = 2, nr = 2, vcpus = 2;
+
+static bool no_pause_exits;
 
 static volatile uint32_t lock_next, lock_now;
 static volatile uint64_t taken[GUEST_CPUS * 8];
@@ -79,6 +82,14 @@ static void set_gang(struct vm *vm)
 	ASSERT_EQ(try_ioctl(vm->fd, KHV_SET_SCHED, &p), 0);
 }
 
+static void disable_pause_exits(struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_DISABLE_EXITS,
+				      .args = { KVM_X86_DISABLE_EXITS_PAUSE } };
+
+	ASSERT_EQ(try_ioctl(vm->fd, KVM_ENABLE_CAP, &cap), 0);
+}
+
 static uint64_t fight(const char *device, bool gang)
 {
 	struct vm *vms[MOST_VMS];
@@ -88,6 +99,8 @@ static uint64_t fight(const char *device, bool gang)
 	ksft_device = device;
 	for (unsigned int i = 0; i < nr; i++) {
 		vms[i] = vm_create(VM_RAM_SIZE, 0);
+		if (no_pause_exits)
+			disable_pause_exits(vms[i]);
 		if (gang)
 			set_gang(vms[i]);
 		for (unsigned int k = 0; k < vcpus; k++) {
@@ -130,8 +143,9 @@ int main(int argc, char **argv)
 	bool failed, have_kvm;
 	int option;
 
-	while ((option = getopt(argc, argv, "s:r:v:c:t:")) != -1) {
+	while ((option = getopt(argc, argv, "ps:r:v:c:t:")) != -1) {
 		switch (option) {
+		case 'p': no_pause_exits = true; break;
 		case 's': seconds = atoi(optarg); break;
 		case 'r': rounds = atoi(optarg); break;
 		case 'v': nr = atoi(optarg); break;
