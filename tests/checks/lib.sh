@@ -48,9 +48,9 @@ check()
 	fi
 }
 
-# run_anew FILE ARG...: runs the testbed with ARGs, shows its output, left in FILE, and sets $status.
-# Up to three times while the host stands still: that is QEMU's (docs/testbed.md), and says
-# nothing of what is tested. $tries says how often, for the result: "" or a remark.
+# run_anew FILE ARG...: runs the testbed with ARGs, shows its output, left in FILE, and sets
+# $status. Up to three times while the host stands still: that is QEMU's (docs/testbed.md), and
+# says nothing of what is tested. $tries says how often, for the result: "" or a remark.
 run_anew()
 {
 	local file=$1 try
@@ -63,7 +63,7 @@ run_anew()
 		cat "$file"
 		[ "$status" != 0 ] || break
 		[ "$status" = 124 ] || grep -aq 'detected stalls on CPUs' "$file.console" || break
-		echo "== try $try: the host has stood still"
+		echo "----  $suite: the host has stood still, try $try" >&3
 		tries=", after $try that stood still"
 	done
 }
