@@ -191,7 +191,7 @@ void khv_place_fetch(const struct khv_vm *but)
 	struct task_struct *task;
 	int cpu;
 
-	/* Not for ever, where slices come and go: all VMs are looked at. */
+	/* Once in a tick, as all VMs are looked at, and slices may come and go faster. */
 	if (!single_task_running() || this_cpu_read(khv_place_fetched) == jiffies ||
 	    !mutex_trylock(&khv_sched_lock))
 		return;

@@ -8,7 +8,8 @@
  * gangs, and on KVM where it is loaded, each in a process of its own, by turns in ROUNDS (6),
  * since without gangs it is luck that lasts whether a VM's vCPUs run at the same time. The last
  * line has the ratios of all rounds. With -p no PAUSE is an exit (KVM_CAP_X86_DISABLE_EXITS), so
- * that nobody yields to the holder of a lock. Exits with 1 if gangs did less than PERCENT (150) of either.
+ * that nobody yields to the holder of a lock. Exits with 1 if gangs did less than PERCENT (150)
+ * of either.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
 #include "ksft.h"
 
 #define MOST_VMS	8
-#define WORK		2000	/* turns with the lock held, and as many without it */
+#define WORK		2000	/* turns with the lock held */
 
 static unsigned int seconds = 2, nr = 2, vcpus = 2;
 
