@@ -4,7 +4,7 @@
  * was removed from them.
  *
  * Ranges come as host-virtual addresses; the memory slots say which frames
- * they are, and there may be several.
+ * they are, and there may be several; one of a slot that is leaving, too.
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -53,29 +53,38 @@ static struct khv_vm *notifier_vm(struct mmu_notifier *mn)
 	return container_of(mn, struct khv_vm, mmu.notifier);
 }
 
+/* Do @op on every frame of the @npages of @slot that is behind host-virtual [start, end). */
+static bool slot_range(struct khv_vm *vm, const struct khv_memslot *slot, u64 npages,
+		       unsigned long start, unsigned long end, enum khv_pt_op op, bool may_sleep)
+{
+	unsigned long lo = max(start, slot->userspace_addr);
+	unsigned long hi = min(end, slot->userspace_addr + (npages << PAGE_SHIFT));
+	gfn_t first, last;
+
+	if (lo >= hi)
+		return false;
+	first = slot->base_gfn + ((lo - slot->userspace_addr) >> PAGE_SHIFT);
+	last = slot->base_gfn + ((hi - 1 - slot->userspace_addr) >> PAGE_SHIFT);
+	return khv_mmu_range(vm, first, last + 1, op, may_sleep);
+}
+
 /* Do @op on every frame behind host-virtual [start, end). */
 static bool hva_range(struct khv_vm *vm, unsigned long start, unsigned long end,
 		      enum khv_pt_op op, bool may_sleep)
 {
 	const struct khv_memslots *slots;
-	const struct khv_memslot *slot;
-	unsigned long lo, hi;
-	gfn_t first, last;
 	bool ret = false;
 	int i, idx;
 
 	idx = srcu_read_lock(&vm->srcu);
 	slots = srcu_dereference(vm->slots, &vm->srcu);
-	for (i = 0; slots && i < slots->count; i++) {
-		slot = &slots->slot[i];
-		lo = max(start, slot->userspace_addr);
-		hi = min(end, slot->userspace_addr + (slot->npages << PAGE_SHIFT));
-		if (lo >= hi)
-			continue;
-		first = slot->base_gfn + ((lo - slot->userspace_addr) >> PAGE_SHIFT);
-		last = slot->base_gfn + ((hi - 1 - slot->userspace_addr) >> PAGE_SHIFT);
-		ret |= khv_mmu_range(vm, first, last + 1, op, may_sleep);
-	}
+	for (i = 0; slots && i < slots->count; i++)
+		ret |= slot_range(vm, &slots->slot[i], slots->slot[i].npages, start, end, op,
+				  may_sleep);
+	/* 0: its leaves are gone, and no vCPU uses them (retire() in vm/memslot.c). */
+	if (slots)
+		ret |= slot_range(vm, &slots->leaving, smp_load_acquire(&slots->leaving.npages),
+				  start, end, op, may_sleep);
 	srcu_read_unlock(&vm->srcu, idx);
 	return ret;
 }

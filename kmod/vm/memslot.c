@@ -4,7 +4,9 @@
  *
  * A change makes a new array and publishes it. What must not be reached any
  * more is then removed from the nested tables, after the readers of the old
- * array are done, since they may still be putting leaves in.
+ * array are done, since they may still be putting leaves in. How long those
+ * take is the client's choice, and the memory may be freed meanwhile: so the
+ * new array names what is leaving, too, for the mmu notifier.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -108,6 +110,12 @@ static bool region_is_valid(const struct kvm_userspace_memory_region *r)
 	return access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size);
 }
 
+/* Does nothing that @gone has in the tables stay, now that @new (NULL: nothing) comes? */
+static bool leaves_go(const struct khv_memslot *gone, const struct khv_memslot *new)
+{
+	return !new || new->base_gfn != gone->base_gfn;
+}
+
 /* A copy of @old without @gone and with @new (either may be NULL), in order. */
 static struct khv_memslots *slots_replace(const struct khv_memslots *old,
 					  const struct khv_memslot *gone,
@@ -119,6 +127,7 @@ static struct khv_memslots *slots_replace(const struct khv_memslots *old,
 	slots = kvmalloc(struct_size(slots, slot, count + 1), GFP_KERNEL_ACCOUNT);
 	if (!slots)
 		return NULL;
+	slots->leaving = gone && leaves_go(gone, new) ? *gone : (struct khv_memslot) {};
 	for (i = 0; i < count; i++) {
 		if (&old->slot[i] == gone)
 			continue;
@@ -175,18 +184,21 @@ static void slots_free_rcu(struct rcu_head *head)
 }
 
 /*
- * The readers of the array with @gone are done; @new is there instead, or NULL. What
- * the tables still have of @gone must go, or be as logging wants it.
+ * The readers of the array with @gone are done; @slots has @new instead, or nothing for
+ * NULL. What the tables still have of @gone must go, or be as logging wants it.
  */
-static void retire(struct khv_vm *vm, const struct khv_memslot *gone,
-		   const struct khv_memslot *new)
+static void retire(struct khv_vm *vm, struct khv_memslots *slots,
+		   const struct khv_memslot *gone, const struct khv_memslot *new)
 {
-	if (!new || new->base_gfn != gone->base_gfn)
+	if (leaves_go(gone, new)) {
 		khv_mmu_zap(vm, gone->base_gfn, gone->base_gfn + gone->npages);
-	else if (!gone->dirty && new->dirty)
+		/* The notifier, who finds nothing to do then, relies on its being done. */
+		smp_store_release(&slots->leaving.npages, 0);
+	} else if (!gone->dirty && new->dirty) {
 		khv_dirty_begin(vm, new);
-	else if (gone->dirty && !new->dirty)
+	} else if (gone->dirty && !new->dirty) {
 		khv_dirty_end(vm, new);
+	}
 	if (!new || new->dirty != gone->dirty)
 		kvfree(gone->dirty);
 }
@@ -202,7 +214,7 @@ static int slots_install(struct khv_vm *vm, struct khv_memslots *old,
 	rcu_assign_pointer(vm->slots, slots);
 	if (gone) {
 		synchronize_srcu_expedited(&vm->srcu);
-		retire(vm, gone, new);
+		retire(vm, slots, gone, new);
 		kvfree(old);
 	} else if (old) {
 		call_srcu(&vm->srcu, &old->rcu, slots_free_rcu);

@@ -35,6 +35,11 @@ struct khv_memslots {
 	u32 generation;
 	int count;
 	u64 npages;			/* of all */
+	/*
+	 * What the array before this had and the tables may still have, until its npages are
+	 * 0: nobody finds it but the mmu notifier, whose ranges must not miss a leaf.
+	 */
+	struct khv_memslot leaving;
 	struct khv_memslot slot[];	/* sorted by base_gfn, disjoint */
 };
 

@@ -7,11 +7,13 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ksft.h"
@@ -41,6 +43,20 @@ void *memory_map(size_t size, bool huge)
 	ASSERT(p != MAP_FAILED, "%zu bytes: %s", size, strerror(errno));
 	madvise(p, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	return p;
+}
+
+int memory_pager(void *p, size_t size)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, size }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
+		ksft_skip("no userfaultfd: %s", strerror(errno));
+	ASSERT(!ioctl(uffd, UFFDIO_REGISTER, &reg), "%s", strerror(errno));
+	return uffd;
 }
 
 bool host_is_tcg(void)

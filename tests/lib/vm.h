@@ -61,6 +61,12 @@ int try_ioctl_value(int fd, unsigned long request, unsigned long arg);
 void *memory_map(size_t size, bool huge);
 
 /*
+ * A userfaultfd for anonymous memory that nobody has touched yet: who does, waits until the
+ * descriptor says what is there. Skips the test where there is none.
+ */
+int memory_pager(void *p, size_t size);
+
+/*
  * Whether this host is QEMU's software emulation, whose processor leaves out
  * checks that a real one makes on what a guest does without an exit.
  */

@@ -5,10 +5,13 @@
  */
 #include <cpuid.h>
 #include <errno.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "guest_cpu.h"
@@ -424,6 +427,90 @@ static void test_moving_target(void)
 	EXPECT_EQ(*(uint64_t *)memory, 99);
 }
 
+/* A call that reads guest memory for as long as the client's pager likes, and a slot's change. */
+static void *translate(void *reader)
+{
+	struct kvm_translation t = { .linear_address = BASE };
+
+	try_ioctl(((struct vcpu *)reader)->fd, KVM_TRANSLATE, &t);
+	return NULL;
+}
+
+static uint64_t goes_to;
+
+static void *take_away(void *size)
+{
+	vm_set_slot(vm, 1, 0, goes_to, (uintptr_t)size, memory);
+	over = true;
+	return NULL;
+}
+
+/* *BASE must be nobody's, and not what is in a page that is the host's again. */
+static void *look_again(void *vcpu)
+{
+	expect_mmio_read(vcpu, BASE, 3);
+	return NULL;
+}
+
+/*
+ * Slot 1 leaves @BASE, but a reader of the slots holds that up. If the memory is freed then,
+ * the guest must lose it all the same.
+ */
+static void freed_while_leaving(uint64_t to, uint64_t size)
+{
+	pthread_t reading, changing, looking;
+	struct vcpu *vcpu, *reader;
+	struct kvm_sregs sregs;
+	volatile uint64_t *look;
+	int uffd;
+
+	set_up();
+	*(uint64_t *)memory = 55;
+	vm_set_slot(vm, 1, 0, BASE, SIZE, memory);
+	vm_set_slot(vm, 2, 0, 3 * BASE, PAGE_SIZE, (uint8_t *)memory + SIZE);
+	vcpu = start(guest_look);
+	reader = vcpu_create(vm, 1);
+	vcpu_get_sregs(vcpu, &sregs);
+	sregs.cr3 = 3 * BASE;
+	vcpu_set_sregs(reader, &sregs);
+	uffd = memory_pager((uint8_t *)memory + SIZE, PAGE_SIZE);
+	look = *GUEST_VAR(vm, seen);
+	expect_mmio_read(vcpu, 2 * BASE, 2);
+	guest_run_sync(vcpu, 1);
+	EXPECT_EQ(look[0], 55);
+
+	ASSERT(!pthread_create(&reading, NULL, translate, reader));
+	usleep(50000);
+	goes_to = to;
+	ASSERT(!pthread_create(&changing, NULL, take_away, (void *)size));
+	usleep(50000);
+	EXPECT(!over, "nothing holds the change up, so this shows nothing");
+	ASSERT(!madvise(memory, SIZE, MADV_DONTNEED));
+	*(uint64_t *)memory = 77;
+	ASSERT(!pthread_create(&looking, NULL, look_again, vcpu));
+	usleep(50000);
+	ASSERT(!ioctl(uffd, UFFDIO_ZEROPAGE, &(struct uffdio_zeropage) {
+		.range = { (uintptr_t)memory + SIZE, PAGE_SIZE } }));
+	pthread_join(reading, NULL);
+	pthread_join(changing, NULL);
+	pthread_join(looking, NULL);
+	if (!size)
+		expect_mmio_read(vcpu, 2 * BASE, 78);
+	guest_run_sync(vcpu, 1);
+	EXPECT_EQ(look[0], 3);
+	EXPECT_EQ(look[1], size ? 77 : 78);
+}
+
+static void test_freed_while_deleted(void)
+{
+	freed_while_leaving(BASE, 0);
+}
+
+static void test_freed_while_moved(void)
+{
+	freed_while_leaving(2 * BASE, SIZE);
+}
+
 /* A slot over memory that is not mapped, or not as the guest wants it. */
 static void test_fault(void)
 {
@@ -475,6 +562,8 @@ static const struct ksft_test tests[] = {
 	{ "read_only", test_read_only },
 	{ "read_only_emulated", test_read_only_emulated },
 	{ "moving_target", test_moving_target, 60 },
+	{ "freed_while_deleted", test_freed_while_deleted },
+	{ "freed_while_moved", test_freed_while_moved },
 	{ "fault", test_fault },
 	{ "write_fault", test_write_fault },
 };

@@ -303,19 +303,11 @@ static void *pager(void *arg)
 /* Pages come when the guest asks, and not before. */
 static void test_user_pager(void)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg;
 	unsigned int served = 0;
 	pthread_t thread;
 
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
-		ksft_skip("no userfaultfd: %s", strerror(errno));
 	start();
-	reg = (struct uffdio_register) {
-		.range = { (uintptr_t)memory, SIZE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	ASSERT(!ioctl(uffd, UFFDIO_REGISTER, &reg));
+	uffd = memory_pager(memory, SIZE);
 	ASSERT(!pthread_create(&thread, NULL, pager, &served));
 	guest_reads(0, 3, 4000);
 	EXPECT_EQ(__atomic_load_n(&served, __ATOMIC_SEQ_CST), 3);

@@ -356,25 +356,6 @@ static void *get_log_for_ever(void *vm)
 	return NULL;
 }
 
-/* A client's own pager serves this page never: whoever writes to it waits. */
-static void *page_that_never_comes(void)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	void *p = memory_map(PAGE_SIZE, false);
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
-		ksft_skip("no userfaultfd: %s", strerror(errno));
-	ASSERT(!munmap(p, PAGE_SIZE));
-	ASSERT(mmap(p, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
-	reg.range.start = (uintptr_t)p;
-	reg.range.len = PAGE_SIZE;
-	ASSERT(!ioctl(uffd, UFFDIO_REGISTER, &reg));
-	return p;
-}
-
 /* A call holds a lock of the VM's while it waits for its client's memory, for ever perhaps. */
 static void test_killed_behind_a_lock(void)
 {
@@ -390,7 +371,9 @@ static void test_killed_behind_a_lock(void)
 	if (strcmp(ksft_device, KHV_DEVICE))
 		ksft_skip("KVM's tasks cannot be killed there");
 	vm_set_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, 0, MiB(1), memory_map(MiB(1), false));
-	stuck_log.dirty_bitmap = page_that_never_comes();
+	stuck_log.dirty_bitmap = memory_map(PAGE_SIZE, false);
+	/* Served never: whoever writes to it waits. */
+	memory_pager(stuck_log.dirty_bitmap, PAGE_SIZE);
 	assign.fd = eventfd(0, 0);
 	deassign = assign;
 	deassign.flags = KVM_IOEVENTFD_FLAG_DEASSIGN;
