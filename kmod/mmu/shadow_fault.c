@@ -134,8 +134,10 @@ static struct khv_sp *descend(struct shadow_fault *f, struct khv_sp *sp, unsigne
 	}
 	khv_spte_drop(vm->mmu.shadow, sp, index);
 	child = khv_sp_get(vm, gfn, role);
-	if (child)
-		khv_spte_link(vm->mmu.shadow, sp, index, child, gpte_for(f, sp));
+	/* That may have taken @sp for in step with the guest's table, which changed before. */
+	if (!child || !gpte_holds(f, sp))
+		return NULL;
+	khv_spte_link(vm->mmu.shadow, sp, index, child, gpte_for(f, sp));
 	return child;
 }
 
