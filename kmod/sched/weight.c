@@ -284,17 +284,28 @@ static bool control_all(u64 period)
 	return waited;
 }
 
+/*
+ * Not more than a tenth of the time, however many vCPUs there are: this thread comes before all
+ * tasks, and nobody is charged for it.
+ */
+static unsigned long delay_after(u64 took, bool waited)
+{
+	return max(waited ? PERIOD : LONG_PERIOD, nsecs_to_jiffies(took * 9));
+}
+
 static void control(struct kthread_work *unused)
 {
-	u64 now = local_clock();
 	struct khv_vm *vm;
 	bool waited;
+	u64 now;
 
 	mutex_lock(&khv_sched_lock);
+	now = local_clock();
 	if (wanted()) {
 		waited = control_all(max_t(s64, now - last_control, 1));
 		last_control = now;
-		kthread_queue_delayed_work(worker, &work, waited ? PERIOD : LONG_PERIOD);
+		kthread_queue_delayed_work(worker, &work,
+					   delay_after(local_clock() - now, waited));
 	} else {
 		list_for_each_entry(vm, &khv_sched_vms, sched.node)
 			khv_weight_forget(vm);
