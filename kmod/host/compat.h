@@ -238,6 +238,8 @@
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))		\
 		this_cpu_write(x86_ibpb_exit_to_user, true);		\
 } while (0)
+#elif defined(X86_BUG_VMSCAPE)
+#error "this kernel has a way against VMSCAPE that is not known here"
 #else
 #define khv_ibpb_before_user()	do { } while (0)
 #endif

@@ -114,6 +114,8 @@ static void switch_off(struct svmon_cpu *c)
 	rdmsrq(MSR_EFER, efer);
 	wrmsrq(MSR_VM_HSAVE_PA, 0);
 	wrmsrq(MSR_EFER, efer & ~EFER_SVME);
+	/* From now on it may be KVM's turn. */
+	khv_mitigate_neighbour();
 }
 
 static bool off_this_cpu(void)

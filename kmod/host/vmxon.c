@@ -146,6 +146,8 @@ static void exclusive_off(struct vmxon_cpu *c)
 	vmxoff();
 	trace_again();
 	khv_cr4_clear_vmxe();
+	/* From now on it may be KVM's turn. */
+	khv_mitigate_neighbour();
 }
 
 static bool off_this_cpu(void)
@@ -231,11 +233,13 @@ static void leave_borrowed(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
 	/* The other's VMXOFF must find none of ours in the processor. */
 	khv_vmclear(vmcs->pa);
 	c->borrowed = false;
-	if (c->neighbour == VMCS_NONE)
-		return;
-	khv_vmptrld(c->neighbour);
-	/* KVM has a barrier for another vCPU of its own, and knows of none of ours. */
+	/*
+	 * KVM has a barrier for another vCPU of its own, and knows of none of ours. One of its
+	 * may also come, run and be gone again before our next region.
+	 */
 	khv_mitigate_neighbour();
+	if (c->neighbour != VMCS_NONE)
+		khv_vmptrld(c->neighbour);
 }
 
 static noinline int enter_slowly(struct vmxon_cpu *c, struct khv_vmcs *vmcs)
