@@ -94,17 +94,15 @@ void khv_host_save_again(struct khv_host_state *host)
 }
 
 /*
- * Since the last VM exit breakpoints and DEBUGCTL are off. What is found
- * otherwise is what an IPI has set for this task or CPU.
+ * Since the last VM exit breakpoints are off. What is found otherwise is what an
+ * IPI has set for this task. The host's DEBUGCTL is in force, so that its handlers
+ * can clear bits, too: perf's branch traces must not come back when it has ended them.
  */
 void khv_host_save_debug_again(struct khv_host_debug *debug)
 {
 	unsigned long dr7;
-	u64 debugctl;
 
-	rdmsrq(MSR_IA32_DEBUGCTLMSR, debugctl);
-	if (unlikely(debugctl))
-		debug->debugctl = debugctl;
+	rdmsrq(MSR_IA32_DEBUGCTLMSR, debug->debugctl);
 	asm volatile("mov %%db7, %0" : "=r" (dr7));
 	if (unlikely(dr7 & KHV_DR7_ENABLED)) {
 		debug->dr7 = dr7;
@@ -180,8 +178,6 @@ void khv_host_restore(struct khv_host_state *host)
 
 void khv_host_restore_debug(const struct khv_host_debug *debug)
 {
-	if (unlikely(debug->debugctl))
-		wrmsrq(MSR_IA32_DEBUGCTLMSR, debug->debugctl);
 	if (unlikely(khv_host_has_breakpoints(debug))) {
 		asm volatile("mov %0, %%db0" : : "r" (debug->dr[0]));
 		asm volatile("mov %0, %%db1" : : "r" (debug->dr[1]));
@@ -225,15 +221,6 @@ void khv_host_irq_window(void)
 	local_irq_disable();
 	/* The tick saw preemption off, but no reader: what it interrupted was a guest. */
 	rcu_note_context_switch(false);
-}
-
-/*
- * The event that ended the guest run is not pending any more; the IDT's gate is
- * the host's own handler with its own stack, and its IRET unblocks NMIs again.
- */
-void khv_host_nmi(void)
-{
-	asm volatile("int $2" : : : "memory", "cc");
 }
 
 /*

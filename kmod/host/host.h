@@ -51,7 +51,10 @@ void khv_host_restore(struct khv_host_state *host);
 /* After interrupts inside the region: what their handlers may have changed of it. */
 void khv_host_save_again(struct khv_host_state *host);
 
-/* The part of these that SVM needs, too. */
+/*
+ * The part of these that SVM needs, too. DEBUGCTL is not restored here: the host's comes back
+ * with each exit, and is in force between them.
+ */
 void khv_host_save_debug(struct khv_host_debug *debug);
 void khv_host_restore_debug(const struct khv_host_debug *debug);
 void khv_host_save_debug_again(struct khv_host_debug *debug);
@@ -59,6 +62,13 @@ void khv_host_save_debug_again(struct khv_host_debug *debug);
 static inline bool khv_host_has_breakpoints(const struct khv_host_debug *debug)
 {
 	return debug->dr7 & KHV_DR7_ENABLED;
+}
+
+/* What VM exit has cleared; not by wrmsrq(), which can be traced. */
+static __always_inline void khv_host_put_debugctl(u64 debugctl)
+{
+	asm volatile("wrmsr" : : "c" (MSR_IA32_DEBUGCTLMSR), "a" ((u32)debugctl),
+		     "d" ((u32)(debugctl >> 32)) : "memory");
 }
 
 /* The guest's breakpoint addresses. */
@@ -83,8 +93,17 @@ void khv_host_irq_window(void);
 bool khv_host_allow_split_locks(void);
 void khv_host_detect_split_locks(void);
 
-/* Deliver an event that ended a guest run to the host's own handler. Interrupts off. */
-void khv_host_nmi(void);
+/*
+ * The NMI that ended a guest run is not pending any more; the IDT's gate is the host's own
+ * handler with its own stack, and its IRET unblocks NMIs again. So would any other IRET, and
+ * the next NMI would find the stack in use: between the exit and this nothing may be traced.
+ */
+static __always_inline void khv_host_nmi(void)
+{
+	asm volatile("int $2" : : : "memory", "cc");
+}
+
+/* Deliver a machine check that ended a guest run to the host's own handler. Interrupts off. */
 void khv_host_machine_check(void);
 
 /*

@@ -111,8 +111,7 @@ u64 khv_svm_msrpm_pa(struct khv_vcpu *vcpu)
 	return __pa(msrpm[filtered(vcpu->vm) ? MAP_ALL : map]);
 }
 
-/* DEBUGCTL of the guest, where the processor does not switch it by itself. */
-static void load_debugctl(struct svm_vcpu *svm)
+void khv_svm_load_debugctl(struct svm_vcpu *svm)
 {
 	u64 guest = svm->vmcb->dbgctl;
 	u64 enable = guest || svm->host.debugctl ? KHV_LBR_ENABLE : 0;
@@ -127,7 +126,7 @@ static void load_debugctl(struct svm_vcpu *svm)
 	}
 }
 
-static void put_debugctl(struct svm_vcpu *svm)
+void khv_svm_put_debugctl(struct svm_vcpu *svm)
 {
 	if (svm_caps.lbrv || svm->vmcb->dbgctl == svm->host.debugctl)
 		return;
@@ -147,7 +146,7 @@ void khv_svm_msr_load(struct khv_vcpu *vcpu)
 			wrmsrq(MSR_TSC_AUX, aux);
 		svm->tsc_aux_loaded = true;
 	}
-	load_debugctl(svm);
+	khv_svm_load_debugctl(svm);
 }
 
 /* Reverse; and what the guest has changed unseen becomes visible to clients. */
@@ -157,7 +156,7 @@ void khv_svm_msr_put(struct khv_vcpu *vcpu)
 	const struct khv_vmcb *vmcb = svm->vmcb;
 	u64 *sw = vcpu->msrs.switched;
 
-	put_debugctl(svm);
+	khv_svm_put_debugctl(svm);
 	if (svm->tsc_aux_loaded) {
 		if (sw[KHV_SW_TSC_AUX] != svm->host_tsc_aux)
 			wrmsrq(MSR_TSC_AUX, svm->host_tsc_aux);

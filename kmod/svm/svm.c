@@ -184,10 +184,14 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	if (unlikely(!khv_svmon_may_take_irqs() || khv_host_has_breakpoints(&svm->host) ||
 		     svm->vmcb->dbgctl))
 		return false;
+	khv_svm_put_debugctl(svm);
 	khv_host_irq_window();
-	/* A handler may have loaded another LDT, or set a breakpoint. */
+	/* A handler may have loaded another LDT, set a breakpoint, or sibling threads. */
 	khv_vmsave(svm->host_pa);
 	khv_host_save_debug_again(&svm->host);
+	khv_svm_load_debugctl(svm);
+	if (khv_mitigations.spec_ctrl)
+		rdmsrq(MSR_IA32_SPEC_CTRL, svm->host_spec_ctrl);
 	load_breakpoints(vcpu);
 	/* And it left its data behind. */
 	khv_mitigate_enter(vcpu);

@@ -170,6 +170,9 @@ u64 khv_svm_iopm_pa(void);
 /* The map that suits the guest's CPUID and its client's filter. */
 u64 khv_svm_msrpm_pa(struct khv_vcpu *vcpu);
 void khv_svm_msr_load(struct khv_vcpu *vcpu);
+/* In a region: DEBUGCTL of the guest, or of the host, where the processor does not switch it. */
+void khv_svm_load_debugctl(struct svm_vcpu *svm);
+void khv_svm_put_debugctl(struct svm_vcpu *svm);
 void khv_svm_msr_put(struct khv_vcpu *vcpu);
 int khv_svm_get_msr(struct khv_vcpu *vcpu, u32 index, u64 *data);
 int khv_svm_set_msr(struct khv_vcpu *vcpu, u32 index, u64 data);

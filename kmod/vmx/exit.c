@@ -68,12 +68,11 @@ static int fast_exception(struct khv_vcpu *vcpu)
 {
 	struct vmx_exit *x = &to_vmx(vcpu)->exit;
 
-	x->intr_info = khv_vmread(VM_EXIT_INTR_INFO);
 	khv_vmx_recover_event(vcpu, x->intr_info & INTR_INFO_UNBLOCK_NMI);
 
 	switch (x->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) {
 	case INTR_TYPE_NMI_INTR | X86_TRAP_NMI:
-		khv_host_nmi();
+		/* The host has it already. */
 		return RESUME_GUEST;
 	case INTR_TYPE_HARD_EXCEPTION | X86_TRAP_MC:
 		khv_host_machine_check();

@@ -45,7 +45,7 @@ static __always_inline u64 khv_vmread(unsigned long field)
 }
 
 /* A field that not every processor has. False where it is missing. */
-static inline bool khv_vmread_try(unsigned long field, u64 *value)
+static __always_inline bool khv_vmread_try(unsigned long field, u64 *value)
 {
 	bool failed;
 

@@ -11,6 +11,7 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/segment.h>
+#include <asm/trapnr.h>
 #include <asm/vmx.h>
 
 #include "host/cr4.h"
@@ -248,8 +249,10 @@ static bool region_irq_window(struct khv_vcpu *vcpu)
 	    unlikely(khv_host_has_breakpoints(&to_vmx(vcpu)->host.debug)))
 		return false;
 	khv_host_irq_window();
-	/* A handler may have moved the mm to another PCID, or set a breakpoint. */
+	/* A handler may have moved the mm to another PCID, set a breakpoint, or sibling threads. */
 	update_host_fields(to_vmx(vcpu));
+	if (khv_mitigations.spec_ctrl)
+		rdmsrq(MSR_IA32_SPEC_CTRL, to_vmx(vcpu)->host_spec_ctrl);
 	khv_vmx_perf_update(to_vmx(vcpu));
 	khv_host_save_again(&to_vmx(vcpu)->host);
 	load_breakpoints(vcpu);
@@ -349,6 +352,34 @@ static __always_inline void count_exit(struct khv_vcpu *vcpu)
 		khv_vmx_trace_exit(vcpu, kind);
 }
 
+static __always_inline bool is_host_nmi(u32 intr_info)
+{
+	return (intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
+	       (INTR_TYPE_NMI_INTR | X86_TRAP_NMI);
+}
+
+/*
+ * Enter the guest, and after its exit do what is the host's before anything else: its DEBUGCTL,
+ * which is off, and an NMI that is to be handed back.
+ */
+static noinstr int enter(u64 *gpr, struct vmx_vcpu *vmx, unsigned long flags, u64 guest_spec)
+{
+	int r = khv_vmx_enter(gpr, &vmx->host_rsp, flags, vmx->host_spec_ctrl, guest_spec);
+	u64 value;
+
+	if (unlikely(vmx->host.debug.debugctl))
+		khv_host_put_debugctl(vmx->host.debug.debugctl);
+	if (unlikely(r) || unlikely(!khv_vmread_try(VM_EXIT_REASON, &value)))
+		return r;
+	vmx->exit.reason = value;
+	if (value == EXIT_REASON_EXCEPTION_NMI && khv_vmread_try(VM_EXIT_INTR_INFO, &value)) {
+		vmx->exit.intr_info = value;
+		if (is_host_nmi(value))
+			khv_host_nmi();
+	}
+	return r;
+}
+
 static int vmx_run(struct khv_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -371,8 +402,12 @@ static int vmx_run(struct khv_vcpu *vcpu)
 	if (vcpu->regs.cr2 != native_read_cr2())
 		native_write_cr2(vcpu->regs.cr2);
 
+	/* NMIs may have changed it since the last exit. */
+	if (unlikely(vmx->host.debug.debugctl))
+		rdmsrq(MSR_IA32_DEBUGCTLMSR, vmx->host.debug.debugctl);
+
 	khv_sched_guest_enter(&vcpu->sched);
-	r = khv_vmx_enter(vcpu->regs.gpr, &vmx->host_rsp, flags, vmx->host_spec_ctrl, guest_spec);
+	r = enter(vcpu->regs.gpr, vmx, flags, guest_spec);
 	khv_sched_guest_leave(&vcpu->sched);
 	if (unlikely(r))
 		return entry_refused(vcpu, r);
@@ -380,7 +415,6 @@ static int vmx_run(struct khv_vcpu *vcpu)
 	vcpu->regs.avail = 0;
 	vmx->cached = 0;
 
-	vmx->exit.reason = khv_vmread(VM_EXIT_REASON);
 	count_exit(vcpu);
 	if (unlikely(vmx->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return entry_failed(vcpu);
