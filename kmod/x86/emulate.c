@@ -483,9 +483,10 @@ static int run(struct khv_vcpu *vcpu)
 	rc = khv_emul_decode(em);
 	if (!rc)
 		rc = khv_emul_execute(em);
+	/* Iterations that are over are over, whatever the next one met. */
+	store_state(vcpu);
 	if (rc == KHV_EMUL_UNHANDLEABLE)
 		return unhandleable(vcpu);
-	store_state(vcpu);
 	if (rc == KHV_EMUL_IO_NEEDED)
 		return ask_client(vcpu);
 	e->pio_answered = false;

@@ -8,11 +8,13 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
 #include "guest_cpu.h"
+#include "khv.h"
 #include "ksft.h"
 
 #define PORT	0x700
@@ -211,6 +213,43 @@ static void guest_any_length(void)
 
 static struct mmio_device memory = { .base = MMIO };
 
+#define DATA		GiB(1)
+#define BYTES_BEFORE	100
+#define BYTES		150
+
+static void guest_outs(void)
+{
+	const uint8_t *from = (const uint8_t *)DATA + PAGE_SIZE - BYTES_BEFORE;
+	uint64_t count = BYTES;
+
+	asm volatile("cld; rep outsb" : "+S"(from), "+c"(count) : "d"(PORT) : "memory");
+	GUEST_EQ(count, 0);
+}
+
+/* An error in the middle of a string instruction: when the client has mended it, the rest comes. */
+static void test_string_interrupted(void)
+{
+	struct vm *vm = vm_create(VM_RAM_SIZE, 0);
+	uint8_t *data = memory_map(2 * PAGE_SIZE, false);
+	struct vcpu *vcpu = vcpu_create(vm, 0);
+	int fd = new_eventfd();
+
+	if (strcmp(ksft_device, KHV_DEVICE))
+		ksft_skip("KVM leaves OUTS to the client when it cannot read its memory");
+	vm_set_slot(vm, 1, 0, DATA, 2 * PAGE_SIZE, data);
+	memset(data, 1, 2 * PAGE_SIZE);
+	ASSERT(!mprotect(data + PAGE_SIZE, PAGE_SIZE, PROT_NONE));
+	ASSERT_EQ(try_ioeventfd(vm, fd, PORT, 1, PIO_FLAG, 0), 0);
+	guest_start(vcpu, guest_outs);
+	EXPECT_EQ(try_run(vcpu), -EFAULT);
+	EXPECT_EQ(signals(fd), BYTES_BEFORE);
+	EXPECT_EQ(try_run(vcpu), -EFAULT);
+	EXPECT_EQ(signals(fd), 0);
+	ASSERT(!mprotect(data + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE));
+	guest_run_done(vcpu);
+	EXPECT_EQ(signals(fd), BYTES - BYTES_BEFORE);
+}
+
 static void test_any_length(void)
 {
 	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, 0), 0);
@@ -380,6 +419,7 @@ static const struct ksft_test tests[] = {
 	{ "closed", test_closed },
 	{ "limit", test_limit, .seconds = 60 },
 	{ "pio", test_pio },
+	{ "string_interrupted", test_string_interrupted },
 	{ "any_length", test_any_length },
 	{ "mmio", test_mmio },
 	{ "with_irqfd", test_with_irqfd },
