@@ -223,6 +223,9 @@ static int set_leaf(struct shadow_fault *f, struct khv_sp *sp, unsigned int inde
 		if (write)
 			r = KHV_FAULT_EMULATE;
 	}
+	/* Unused shadows of the frame went, and this may be one: what led here can have gone first. */
+	if (hlist_unhashed(&sp->hash))
+		return RESUME_GUEST;
 	if (sp->role.level > 1) {
 		pfn &= ~(KHV_PT_FRAMES(2) - 1);
 		rights |= KHV_PTE_PS;
