@@ -23,12 +23,22 @@ kunit_build()
 }
 
 # kunit_points FILE: the test cases of KTAP results, as "ok|not ok|skip NAME WHY".
-# A case is indented by four; what is deeper are its parameters.
+# A case is indented by four; what is deeper are its parameters. A suite that failed, or that
+# has not as many cases as it said, is one, too: a case's line can be lost behind a message.
 kunit_points()
 {
 	awk '
-	/^    # Subtest: / { suite = $3 }
+	/^    # Subtest: / { suite = $3; cases = 0 }
+	/^    1\.\./ { planned = substr($1, 4) + 0 }
+	/^(not )?ok / && suite != "" {
+		if (cases < planned)
+			print "not", suite, cases " of " planned " cases reported"
+		else if ($1 == "not")
+			print "not", suite
+		suite = ""
+	}
 	/^    (not )?ok / {
+		cases++
 		ok = $1
 		sub(/^    (not )?ok [0-9]+ -? ?/, "")
 		why = ""
@@ -68,7 +78,7 @@ kunit_run()
 		case $verdict in
 		ok)	pass "$name" ;;
 		skip)	skip "$name" "$why" ;;
-		*)	fail "$name" ;;
+		*)	fail "$name" "$why" ;;
 		esac
 	done < <(kunit_points "$WORK/ktap")
 	[ "$n" -gt 0 ] || fail "KUnit on $1" "no test case reported"

@@ -119,6 +119,8 @@ int khv_gpa_read_atomic(struct khv_vm *vm, gpa_t gpa, void *buf, unsigned long l
 {
 	if (gpa >= WORLD_SIZE || len > WORLD_SIZE - gpa)
 		return -EFAULT;
+	if (world->racing && len > sizeof(u64) && world->racing - gpa < len)
+		*(u64 *)world_at(world, world->racing) = 0;
 	memcpy(buf, world_at(world, gpa), len);
 	return 0;
 }

@@ -47,6 +47,8 @@ struct world_cpu {
  * @big: the host maps by large pages where it can
  * @dirty: the frames that the log has; khv writes nothing here
  * @odd_writes: the guest writes with instructions that khv cannot emulate
+ * @racing: when khv compares the table of the entry at this address, another processor has
+ *	just cleared the entry; 0: none
  * @trouble: what khv did that no khv may, or NULL
  */
 struct world {
@@ -57,6 +59,7 @@ struct world {
 	bool split[WORLD_FRAMES / 512];
 	DECLARE_BITMAP(dirty, WORLD_FRAMES);
 	bool big, odd_writes;
+	u64 racing;
 	struct rnd_state rnd;
 	const char *trouble;
 };
