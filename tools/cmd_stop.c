@@ -74,23 +74,20 @@ static int stop_option(void *ctx, const char *option, const char *value)
 }
 
 /*
- * Wait until the process behind @fd is gone or @until is over. The machine's reason goes
- * to @why, or it stays. Returns whether the process is gone.
+ * Wait until the process behind @fd is gone or @until is over, which packets do not put off.
+ * The machine's reason goes to @why, or it stays. Returns whether the process is gone.
  */
 static bool wait_for_end(int fd, uint64_t until, char why[WHY_MAX])
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
-	for (;;) {
+	do {
 		uint64_t now = khv_server_now();
 		char packet[WHY_MAX];
 		ssize_t n;
 
-		if (poll(&pfd, 1, now < until ? (int)(until - now) : 0) <= 0) {
-			if (khv_server_now() >= until)
-				return false;
+		if (poll(&pfd, 1, now < until ? (int)(until - now) : 0) <= 0)
 			continue;
-		}
 		n = recv(fd, packet, sizeof(packet) - 1, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
@@ -99,7 +96,8 @@ static bool wait_for_end(int fd, uint64_t until, char why[WHY_MAX])
 		packet[n] = '\0';
 		if (packet[0] == KHV_PACKET_END)
 			snprintf(why, WHY_MAX, "%s", packet + 1);
-	}
+	} while (khv_server_now() < until);
+	return false;
 }
 
 /* Who looks removes the socket of a process that is gone. */
@@ -191,43 +189,81 @@ int khv_cmd_stop(int argc, char **argv)
 
 /* ---- khv kill ---- */
 
-/* It does not listen. While the connection stands, the process is the one that we mean. */
-static int kill_process(struct khv_names *names, int fd, const char *name)
+/*
+ * Wait until @process is gone or @until is over. With @fd, a connection, no longer than until
+ * there is something to read. Returns whether the process is gone.
+ */
+static bool wait_for_process(int process, int fd, uint64_t until)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	int pidfd = khv_name_process(names, fd), err = -1;
+	struct pollfd pfd[] = {
+		{ .fd = process, .events = POLLIN }, { .fd = fd, .events = POLLIN },
+	};
+	uint64_t now;
+	int n;
 
-	if (pidfd >= 0 && !(poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP))
-		err = (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	if (err)
-		khv_fail("kill", name, NULL, "its process: %s", khv_name_why());
-	if (pidfd >= 0)
-		close(pidfd);
-	return err;
+	do {
+		now = khv_server_now();
+		n = poll(pfd, ARRAY_SIZE(pfd), now < until ? (int)(until - now) : 0);
+	} while (n < 0 && errno == EINTR);
+	return n > 0 && pfd[0].revents;
+}
+
+/*
+ * Ask for the end, and give it some time. What else is said there does not count: one packet is
+ * read, and a connection may be closed by who lives on. Returns whether the process is gone.
+ */
+static bool ask_to_end(int fd, int process)
+{
+	uint64_t until = khv_server_now() + KILL_MS;
+	struct khv_reply reply;
+
+	if (khv_ask_send(fd, "kill"))
+		return false;
+	if (wait_for_process(process, fd, until))
+		return true;
+	if (khv_server_now() >= until)
+		return false;
+	if (khv_ask_receive(fd, &reply) && !strncmp(reply.text, "error ", 6))
+		return false;
+	return wait_for_process(process, -1, until);
+}
+
+static int kill_process(int process, const char *name)
+{
+	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) && errno != ESRCH)
+		return khv_fail("kill", name, NULL, "its process: %m");
+	if (wait_for_process(process, -1, khv_server_now() + END_MS))
+		return 0;
+	return khv_fail("kill", name, NULL, "its process has got SIGKILL, and does not end");
+}
+
+/* Its process cannot be told: only it could say why we are not to end it. */
+static int fail_to_kill(int fd, const char *name)
+{
+	const char *why = khv_name_why();
+	struct khv_reply reply;
+
+	if (!khv_ask_send(fd, "info") && khv_ask_receive(fd, &reply) &&
+	    !strncmp(reply.text, "error ", 6))
+		return khv_fail("kill", name, NULL, "%s", reply.error);
+	return khv_fail("kill", name, NULL, "its process: %s", why);
 }
 
 static int kill_vm(struct khv_names *names, const char *name)
 {
-	int fd = khv_name_connect(names, name, false);
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	struct khv_reply reply;
-	char why[WHY_MAX];
-	bool ended = false;
+	int fd = khv_name_connect(names, name, false), process, err = 0;
 
 	if (fd < 0)
 		return KHV_ERROR;
-	if (!khv_ask_send(fd, "kill") && poll(&pfd, 1, KILL_MS) == 1) {
-		if (khv_ask_receive(fd, &reply) && !strncmp(reply.text, "error ", 6)) {
-			khv_fail("kill", name, NULL, "%s", reply.error);
-			close(fd);
-			return KHV_ERROR;
-		}
-		ended = wait_for_end(fd, khv_server_now() + KILL_MS, why);
-	}
-	if (!ended && !kill_process(names, fd, name))
-		ended = wait_for_end(fd, khv_server_now() + END_MS, why);
+	process = khv_name_process(names, fd);
+	if (process < 0 && errno != ESRCH)
+		err = fail_to_kill(fd, name);
+	else if (process >= 0 && !ask_to_end(fd, process))
+		err = kill_process(process, name);
+	if (process >= 0)
+		close(process);
 	close(fd);
-	if (!ended)
+	if (err)
 		return KHV_ERROR;
 	clean_up(names, name);
 	return KHV_OK;

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -347,16 +348,30 @@ static bool belongs_to(int process, uid_t uid)
 	return real == uid && effective == uid && saved == uid && number_of(process) > 0;
 }
 
+/*
+ * Linux before 6.5 knows the number alone, which is another's by now if that one is gone. While
+ * the connection stands, it is not.
+ */
+static int process_by_number(int fd)
+{
+	int process = (int)syscall(SYS_pidfd_open, peer(fd).pid, 0);
+	struct pollfd pfd = { .fd = fd };
+
+	if (process >= 0 && poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP) {
+		close(process);
+		errno = ECONNRESET;
+		return -1;
+	}
+	return process;
+}
+
 int khv_name_process(const struct khv_names *names, int fd)
 {
 	socklen_t len = sizeof(int);
 	int process = -1;
 
-	/* Linux before 6.5 knows the number alone, which is another's by now if that one is gone. */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &len)) {
-		process = errno == ENOPROTOOPT ?
-			  (int)syscall(SYS_pidfd_open, peer(fd).pid, 0) : -1;
-	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &len))
+		process = errno == ENOPROTOOPT ? process_by_number(fd) : -1;
 	/* With a socket of another user's anybody could be handed to us. */
 	if (process >= 0 && names->uid != geteuid() && !belongs_to(process, names->uid)) {
 		close(process);

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `khv stop` and `khv kill` of processes that do not want to end.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/names.h"
+#include "control/server.h"
+#include "khv.h"
+#include "tests/tap.h"
+
+#define MOST_MS 14000u	/* asked, and waited for */
+
+static char folder[64];
+
+/* ---- what the process behind a name does with a client that has asked ---- */
+
+static void says_no(int fd)
+{
+	send(fd, "error not me", 12, MSG_NOSIGNAL);
+}
+
+static void says_yes(int fd)
+{
+	send(fd, "ok\n", 3, MSG_NOSIGNAL);
+}
+
+static void talks(int fd)
+{
+	says_yes(fd);
+	while (send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+		;
+}
+
+static void hangs_up(int fd)
+{
+	close(fd);
+}
+
+static void ends(int fd)
+{
+	says_yes(fd);
+	send(fd, "epoweroff", 9, MSG_NOSIGNAL);
+	_exit(0);
+}
+
+static void live(const char *name, void (*answer)(int fd), int ready)
+{
+	struct khv_names names;
+	char request[512];
+	int fd;
+
+	if (khv_names_open(&names, true) || (fd = khv_name_claim(&names, name)) < 0)
+		_exit(1);
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	for (;;) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		int client = poll(&pfd, 1, -1) == 1 ? accept4(fd, NULL, NULL, 0) : -1;
+
+		if (client >= 0 && recv(client, request, sizeof(request), 0) > 0)
+			answer(client);
+	}
+}
+
+/* ---- */
+
+static struct stubborn {
+	const char *name;
+	int (*command)(int argc, char **argv);
+	void (*answer)(int fd);
+	bool stopped;
+	int status;
+	pid_t vm, khv;
+} all[] = {
+	{ "kill-no", khv_cmd_kill, says_no, false, KHV_OK, 0, 0 },
+	{ "kill-yes", khv_cmd_kill, says_yes, false, KHV_OK, 0, 0 },
+	{ "kill-talks", khv_cmd_kill, talks, false, KHV_OK, 0, 0 },
+	{ "kill-closes", khv_cmd_kill, hangs_up, false, KHV_OK, 0, 0 },
+	{ "kill-stopped", khv_cmd_kill, says_yes, true, KHV_OK, 0, 0 },
+	{ "kill-ends", khv_cmd_kill, ends, false, KHV_OK, 0, 0 },
+	{ "stop-ends", khv_cmd_stop, ends, false, KHV_OK, 0, 0 },
+};
+
+static pid_t start_vm(const struct stubborn *s)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	if (pipe(ready))
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		close(ready[0]);
+		live(s->name, s->answer, ready[1]);
+	}
+	close(ready[1]);
+	ok(read(ready[0], &c, 1) == 1, "%s listens", s->name);
+	close(ready[0]);
+	if (s->stopped)
+		kill(pid, SIGSTOP);
+	return pid;
+}
+
+static pid_t start_khv(const struct stubborn *s)
+{
+	char name[KHV_NAME_MAX + 1], command[] = "khv";
+	char *argv[] = { command, name, NULL };
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid)
+		return pid;
+	snprintf(name, sizeof(name), "%s", s->name);
+	if (!freopen("/dev/null", "w", stdout))
+		_exit(255);
+	_exit(s->command(2, argv));
+}
+
+/* Its status by @until, or -1. */
+static int status_of(pid_t pid, uint64_t until)
+{
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		if (khv_server_now() > until) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return -1;
+		}
+		usleep(10000);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* All at the same time: they are slow. */
+static void test_stubborn(void)
+{
+	uint64_t until;
+	int status;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		all[i].vm = start_vm(&all[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		all[i].khv = start_khv(&all[i]);
+	until = khv_server_now() + MOST_MS;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		status = status_of(all[i].khv, until);
+		ok(status == all[i].status, "%s: status %d", all[i].name, status);
+		status = status_of(all[i].vm, 0);
+		ok(status >= 0, "%s: its process is gone", all[i].name);
+	}
+}
+
+static void clean(void)
+{
+	struct khv_names names;
+	char **list = NULL, path[sizeof(folder) + KHV_NAME_MAX + 8];
+	int n = khv_names_open(&names, true) ? 0 : khv_names_list(&names, &list);
+
+	ok(!n, "no name is left: %d", n);
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s.sock", folder, list[i]);
+		unlink(path);
+		free(list[i]);
+	}
+	free(list);
+	rmdir(folder);
+}
+
+int main(void)
+{
+	snprintf(folder, sizeof(folder), "/tmp/khv-test-stop-%d", getpid());
+	setenv("KHV_RUNTIME_DIR", folder, 1);
+	test_stubborn();
+	clean();
+	return tap_done();
+}
