@@ -251,18 +251,22 @@ static int fail_to_kill(int fd, const char *name)
 
 static int kill_vm(struct khv_names *names, const char *name)
 {
-	int fd = khv_name_connect(names, name, false), process, err = 0;
+	int process = khv_name_holder(names, name), err = 0;
+	/* Who has the name may be stopped, with more waiting for him than can wait. */
+	int fd = khv_name_connect(names, name, process >= 0);
 
-	if (fd < 0)
+	if (fd < 0 && process < 0)
 		return KHV_ERROR;
-	process = khv_name_process(names, fd);
+	if (process < 0)
+		process = khv_name_process(names, fd);
 	if (process < 0 && errno != ESRCH)
 		err = fail_to_kill(fd, name);
-	else if (process >= 0 && !ask_to_end(fd, process))
+	else if (process >= 0 && (fd < 0 || !ask_to_end(fd, process)))
 		err = kill_process(process, name);
 	if (process >= 0)
 		close(process);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	if (err)
 		return KHV_ERROR;
 	clean_up(names, name);

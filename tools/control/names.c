@@ -29,7 +29,9 @@
 
 #define SOCKET_SUFFIX	".sock"
 #define LOG_SUFFIX	".log"
+#define LOCK_SUFFIX	".pid"
 #define SUFFIX_MAX	5u
+#define LOCK_FILE_MAX	(KHV_NAME_MAX + SUFFIX_MAX + 1)
 #define CONNECTIONS	16	/* that wait to be accepted */
 #define TIMEOUT_S	5
 
@@ -196,9 +198,16 @@ static struct ucred peer(int fd)
 	return cred;
 }
 
-/* With the folder locked. Returns whether @addr is free now; else who has it, or 0. */
-static bool remove_dead(const struct sockaddr_un *addr, pid_t *owner)
+static void lock_file(char file[LOCK_FILE_MAX], const char *name)
 {
+	snprintf(file, LOCK_FILE_MAX, "%s" LOCK_SUFFIX, name);
+}
+
+/* With the folder locked. Returns whether @addr is free now; else who has it, or 0. */
+static bool remove_dead(const struct khv_names *names, const char *name,
+			const struct sockaddr_un *addr, pid_t *owner)
+{
+	char file[LOCK_FILE_MAX];
 	int fd = try_connect(addr, SOCK_NONBLOCK);
 
 	*owner = 0;
@@ -207,16 +216,44 @@ static bool remove_dead(const struct sockaddr_un *addr, pid_t *owner)
 		close(fd);
 		return false;
 	}
-	return errno == ENOENT || (errno == ECONNREFUSED && !unlink(addr->sun_path));
+	if (errno != ENOENT && (errno != ECONNREFUSED || unlink(addr->sun_path)))
+		return false;
+	lock_file(file, name);
+	unlinkat(names->dir, file, 0);
+	return true;
 }
 
-static int bind_locked(int fd, const struct sockaddr_un *addr, const char *name)
+/*
+ * With the folder locked, and no such file there. The lock tells who has the name when his socket
+ * does not; it ends with the process, and so it is for nobody to close the file. Not flock():
+ * that one does not tell.
+ */
+static int make_lock(const struct khv_names *names, const char *name)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char file[LOCK_FILE_MAX];
+	int fd;
+
+	lock_file(file, name);
+	fd = openat(names->dir, file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return khv_fail("make", file, NULL, "in %s: %m", names->path);
+	if (!fcntl(fd, F_SETLK, &lock))
+		return 0;
+	khv_fail("lock", file, NULL, "in %s: %m", names->path);
+	close(fd);
+	unlinkat(names->dir, file, 0);
+	return -1;
+}
+
+static int bind_locked(const struct khv_names *names, int fd, const struct sockaddr_un *addr,
+		       const char *name)
 {
 	mode_t mask;
 	pid_t owner;
 	int err;
 
-	if (!remove_dead(addr, &owner)) {
+	if (!remove_dead(names, name, addr, &owner)) {
 		if (!owner)
 			return khv_fail("take the name", name, "choose another name",
 					"there is %s, and it cannot be told whose it is",
@@ -231,9 +268,10 @@ static int bind_locked(int fd, const struct sockaddr_un *addr, const char *name)
 	if (err)
 		return khv_fail("make", addr->sun_path, NULL, "%m");
 	/* Before the lock is released: one that does not listen passes for dead. */
-	if (!listen(fd, CONNECTIONS))
+	if (listen(fd, CONNECTIONS))
+		khv_fail("listen on", addr->sun_path, NULL, "%m");
+	else if (!make_lock(names, name))
 		return 0;
-	khv_fail("listen on", addr->sun_path, NULL, "%m");
 	unlink(addr->sun_path);
 	return -1;
 }
@@ -251,7 +289,7 @@ int khv_name_claim(struct khv_names *names, const char *name)
 		close(fd);
 		return -1;
 	}
-	err = bind_locked(fd, &addr, name);
+	err = bind_locked(names, fd, &addr, name);
 	flock(names->dir, LOCK_UN);
 	if (err) {
 		close(fd);
@@ -301,7 +339,7 @@ int khv_name_connect(struct khv_names *names, const char *name, bool quiet)
 	}
 	/* And he could hold the lock for ever, so what is dead there is his to remove. */
 	if (err == ECONNREFUSED && names->uid == geteuid() && !flock(names->dir, LOCK_EX)) {
-		remove_dead(&addr, &owner);
+		remove_dead(names, name, &addr, &owner);
 		flock(names->dir, LOCK_UN);
 	}
 	if (err == ECONNREFUSED)
@@ -365,6 +403,16 @@ static int process_by_number(int fd)
 	return process;
 }
 
+/* With a name's file of another user's anybody could be handed to us. */
+static int checked(const struct khv_names *names, int process)
+{
+	if (process < 0 || names->uid == geteuid() || belongs_to(process, names->uid))
+		return process;
+	close(process);
+	errno = EXDEV;
+	return -1;
+}
+
 int khv_name_process(const struct khv_names *names, int fd)
 {
 	socklen_t len = sizeof(int);
@@ -372,13 +420,41 @@ int khv_name_process(const struct khv_names *names, int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &len))
 		process = errno == ENOPROTOOPT ? process_by_number(fd) : -1;
-	/* With a socket of another user's anybody could be handed to us. */
-	if (process >= 0 && names->uid != geteuid() && !belongs_to(process, names->uid)) {
-		close(process);
-		errno = EXDEV;
+	return checked(names, process);
+}
+
+/* Who has a lock on the file, or less than 1. */
+static pid_t lock_owner(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_GETLK, &lock) || lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+int khv_name_holder(const struct khv_names *names, const char *name)
+{
+	char file[LOCK_FILE_MAX];
+	int fd, process = -1;
+	struct stat st;
+	pid_t pid;
+
+	lock_file(file, name);
+	/* It may be the user's who is looked at: not to wait for, and not another's. */
+	fd = openat(names->dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
 		return -1;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == names->uid) {
+		pid = lock_owner(fd);
+		process = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+		/* Who has the number now and holds the lock is who we mean. */
+		if (process >= 0 && lock_owner(fd) != pid) {
+			close(process);
+			process = -1;
+		}
 	}
-	return process;
+	close(fd);
+	errno = ESRCH;
+	return checked(names, process);
 }
 
 pid_t khv_name_pid(struct khv_names *names, const char *name)

@@ -3,7 +3,8 @@
  * Names of running VMs: sockets in one folder, which belongs to whoever runs them.
  *
  * A socket whose process is gone stays until somebody looks; who looks, removes it.
- * Both that and taking a name are done with the folder locked.
+ * Both that and taking a name are done with the folder locked. Beside the socket is a file that the
+ * process has locked for its life, which tells who it is when it does not take connections.
  */
 #ifndef KHV_TOOL_NAMES_H
 #define KHV_TOOL_NAMES_H
@@ -43,7 +44,10 @@ int khv_names_open_user(struct khv_names *names, uid_t uid);
 int khv_names_each(void (*visit)(struct khv_names *names, void *ctx), void *ctx);
 void khv_names_close(struct khv_names *names);
 
-/* Take @name. Returns a listening socket that does not block, or -1 after a message. */
+/*
+ * Take @name, for the life of the process. Returns a listening socket that does not block, or -1
+ * after a message.
+ */
 int khv_name_claim(struct khv_names *names, const char *name);
 /* Open @name's log for writing, empty. After khv_name_claim(). Returns it, or -1 likewise. */
 int khv_name_open_log(const struct khv_names *names, const char *name);
@@ -63,6 +67,12 @@ const char *khv_name_why(void);
  * stands, or a reply comes, after this. Returns it; or -1 with errno. Quiet.
  */
 int khv_name_process(const struct khv_names *names, int fd);
+/*
+ * The same of who holds @name, whether he takes connections or not; not of one that is older than
+ * the lock. In a folder of another user's it is, again, one that is all that user's. Returns it;
+ * or -1 with errno. Quiet.
+ */
+int khv_name_holder(const struct khv_names *names, const char *name);
 /* The process of the VM @name, or 0 with errno. Quiet. */
 pid_t khv_name_pid(struct khv_names *names, const char *name);
 

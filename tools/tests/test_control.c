@@ -496,7 +496,7 @@ static void clean(void)
 
 	snprintf(race, sizeof(race), "%s/race.sock", folder);
 	unlink(race);
-	rmdir(folder);
+	ok(!rmdir(folder), "nothing is left in the folder");
 }
 
 int main(void)

@@ -3,12 +3,14 @@
  * `khv stop` and `khv kill` of processes that do not want to end.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,18 +79,32 @@ static struct stubborn {
 	const char *name;
 	int (*command)(int argc, char **argv);
 	void (*answer)(int fd);
-	bool stopped;
+	bool stopped, full;
 	int status;
 	pid_t vm, khv;
 } all[] = {
-	{ "kill-no", khv_cmd_kill, says_no, false, KHV_OK, 0, 0 },
-	{ "kill-yes", khv_cmd_kill, says_yes, false, KHV_OK, 0, 0 },
-	{ "kill-talks", khv_cmd_kill, talks, false, KHV_OK, 0, 0 },
-	{ "kill-closes", khv_cmd_kill, hangs_up, false, KHV_OK, 0, 0 },
-	{ "kill-stopped", khv_cmd_kill, says_yes, true, KHV_OK, 0, 0 },
-	{ "kill-ends", khv_cmd_kill, ends, false, KHV_OK, 0, 0 },
-	{ "stop-ends", khv_cmd_stop, ends, false, KHV_OK, 0, 0 },
+	{ "kill-no", khv_cmd_kill, says_no, false, false, KHV_OK, 0, 0 },
+	{ "kill-yes", khv_cmd_kill, says_yes, false, false, KHV_OK, 0, 0 },
+	{ "kill-talks", khv_cmd_kill, talks, false, false, KHV_OK, 0, 0 },
+	{ "kill-closes", khv_cmd_kill, hangs_up, false, false, KHV_OK, 0, 0 },
+	{ "kill-stopped", khv_cmd_kill, says_yes, true, false, KHV_OK, 0, 0 },
+	{ "kill-full", khv_cmd_kill, says_yes, true, true, KHV_OK, 0, 0 },
+	{ "kill-ends", khv_cmd_kill, ends, false, false, KHV_OK, 0, 0 },
+	{ "stop-ends", khv_cmd_stop, ends, false, false, KHV_OK, 0, 0 },
 };
+
+/* So many wait that nobody else can connect. */
+static void fill(const char *name)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, n = 0;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%.32s.sock", folder, name);
+	do {
+		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	} while (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)) && ++n < 1000);
+	ok(errno == EAGAIN, "%s: after %d no more can connect", name, n);
+}
 
 static pid_t start_vm(const struct stubborn *s)
 {
@@ -109,6 +125,8 @@ static pid_t start_vm(const struct stubborn *s)
 	close(ready[0]);
 	if (s->stopped)
 		kill(pid, SIGSTOP);
+	if (s->full)
+		fill(s->name);
 	return pid;
 }
 
@@ -170,13 +188,14 @@ static void clean(void)
 	int n = khv_names_open(&names, true) ? 0 : khv_names_list(&names, &list);
 
 	ok(!n, "no name is left: %d", n);
+	if (!n)
+		ok(!rmdir(folder), "nor anything else");
 	for (int i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s.sock", folder, list[i]);
 		unlink(path);
 		free(list[i]);
 	}
 	free(list);
-	rmdir(folder);
 }
 
 int main(void)
