@@ -17,6 +17,20 @@ static void kicked(int sig)
 	(void)sig;
 }
 
+/* Whoever started us may have left them blocked: kicks must arrive, and faults be handled. */
+static void unblock(void)
+{
+	static const int needed[] = {
+		KHV_KICK_SIGNAL, SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT,
+	};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		sigaddset(&set, needed[i]);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int khv_signals_open(void)
 {
 	static const int handled[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
@@ -32,6 +46,7 @@ int khv_signals_open(void)
 
 	sigaction(KHV_KICK_SIGNAL, &kick, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	unblock();
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)

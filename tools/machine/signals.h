@@ -6,8 +6,9 @@
 #define KHV_TOOL_SIGNALS_H
 
 /*
- * Block them in this thread and those it creates, make the kick signal
- * harmless, and ignore SIGPIPE. Returns a signalfd, or -1 after a message.
+ * Block them in this thread and those it creates, make the kick signal harmless, and
+ * ignore SIGPIPE. The kick signal and those of faults are unblocked. Returns a signalfd,
+ * or -1 after a message.
  */
 int khv_signals_open(void);
 

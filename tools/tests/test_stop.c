@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `khv stop` and `khv kill` of processes that do not want to end.
+ * `khv stop` and `khv kill` of processes that do not want to end; and signals.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,11 +17,14 @@
 #include "control/names.h"
 #include "control/server.h"
 #include "khv.h"
+#include "machine/signals.h"
+#include "machine/vcpu.h"
 #include "tests/tap.h"
 
 #define MOST_MS 14000u	/* asked, and waited for */
 
 static char folder[64];
+static int listening;
 
 /* ---- what the process behind a name does with a client that has asked ---- */
 
@@ -50,6 +53,7 @@ static void hangs_up(int fd)
 static void ends(int fd)
 {
 	says_yes(fd);
+	close(listening);	/* first, as a VM does it */
 	send(fd, "epoweroff", 9, MSG_NOSIGNAL);
 	_exit(0);
 }
@@ -58,15 +62,15 @@ static void live(const char *name, void (*answer)(int fd), int ready)
 {
 	struct khv_names names;
 	char request[512];
-	int fd;
 
-	if (khv_names_open(&names, true) || (fd = khv_name_claim(&names, name)) < 0)
+	if (khv_names_open(&names, true))
 		_exit(1);
-	if (write(ready, "", 1) != 1)
+	listening = khv_name_claim(&names, name);
+	if (listening < 0 || write(ready, "", 1) != 1)
 		_exit(1);
 	for (;;) {
-		struct pollfd pfd = { .fd = fd, .events = POLLIN };
-		int client = poll(&pfd, 1, -1) == 1 ? accept4(fd, NULL, NULL, 0) : -1;
+		struct pollfd pfd = { .fd = listening, .events = POLLIN };
+		int client = poll(&pfd, 1, -1) == 1 ? accept4(listening, NULL, NULL, 0) : -1;
 
 		if (client >= 0 && recv(client, request, sizeof(request), 0) > 0)
 			answer(client);
@@ -181,6 +185,22 @@ static void test_stubborn(void)
 	}
 }
 
+/* Whatever was blocked before. */
+static void test_signals(void)
+{
+	sigset_t all_of_them, old, now;
+	int fd;
+
+	sigfillset(&all_of_them);
+	sigprocmask(SIG_SETMASK, &all_of_them, &old);
+	fd = khv_signals_open();
+	sigprocmask(SIG_SETMASK, &old, &now);
+	ok(fd >= 0 && !sigismember(&now, KHV_KICK_SIGNAL), "kicks arrive");
+	ok(!sigismember(&now, SIGSYS) && !sigismember(&now, SIGSEGV), "and faults' signals");
+	ok(sigismember(&now, SIGTERM), "and those that are read do not");
+	close(fd);
+}
+
 static void clean(void)
 {
 	struct khv_names names;
@@ -203,6 +223,7 @@ int main(void)
 	snprintf(folder, sizeof(folder), "/tmp/khv-test-stop-%d", getpid());
 	setenv("KHV_RUNTIME_DIR", folder, 1);
 	test_stubborn();
+	test_signals();
 	clean();
 	return tap_done();
 }
