@@ -199,13 +199,19 @@ static int number(enum fd fd, const struct khv_sandbox *fds)
 	}
 }
 
-/* Memory that can be executed is not to be had, nor signals for other processes. */
+/*
+ * Memory that can be executed is not to be had, nor a file's, whatever descriptors there are, nor
+ * signals for other processes.
+ */
 static int add_special(scmp_filter_ctx ctx, bool loader)
 {
+	/* -1 as an int, which is all of it that the kernel looks at. */
+	const scmp_datum_t no_file = (uint32_t)-1;
 	int err;
 
-	err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
+			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+			       SCMP_A4(SCMP_CMP_MASKED_EQ, no_file, no_file));
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -220,7 +226,8 @@ static int add_special(scmp_filter_ctx ctx, bool loader)
 
 /*
  * What the I/O thread does with a client, whose descriptor is not known yet: calls that
- * work on sockets alone, of which the process has none but clients, and with no address.
+ * work on sockets alone, and with no address. The process has none but clients, and those that
+ * whoever started it has left open.
  */
 static int add_clients(scmp_filter_ctx ctx)
 {

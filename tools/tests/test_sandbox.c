@@ -116,6 +116,11 @@ static void call_mmap_exec(void)
 	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+static void call_mmap_file(void)
+{
+	mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, other, 0);
+}
+
 static void call_mprotect_exec(void)
 {
 	static char page[8192];
@@ -161,7 +166,8 @@ static const struct refusal {
 	CASE(open), CASE(openat), CASE(socket), CASE(unix_socket), CASE(execve), CASE(fork),
 	CASE(clone), CASE(clone3), CASE(ptrace), CASE(kill), CASE(tgkill), CASE(setuid),
 	CASE(mount), CASE(bpf), CASE(io_uring), CASE(memfd), CASE(sigaction), CASE(seccomp),
-	CASE(prctl), CASE(sendmsg), CASE(pidfd_getfd), CASE(mmap_exec), CASE(mprotect_exec),
+	CASE(prctl), CASE(sendmsg), CASE(pidfd_getfd), CASE(mmap_exec), CASE(mmap_file),
+	CASE(mprotect_exec),
 	CASE(read_other), CASE(write_other), CASE(create_vcpu), CASE(add_memory),
 	CASE(set_msrs), CASE(type_keys), CASE(run_other), CASE(long_request),
 	CASE(accept), CASE(recv), CASE(send), CASE(peer), CASE(dup3),
