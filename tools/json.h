@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /*
- * Write @s as a JSON string: RFC 8259, "Strings". Bytes above ASCII pass as the UTF-8
- * that they are taken for.
+ * Write @s as a JSON string: RFC 8259, "Strings". UTF-8 passes, controls are escaped, as terminals
+ * obey them, and each byte that is not UTF-8 becomes U+FFFD.
  */
 void khv_json_string(const char *s, FILE *out);
 

@@ -57,6 +57,18 @@ static uint64_t mapped_mib(const struct khv_stat_vm *vm)
 	       khv_stat_value(vm, "pages_1g") * 1024;
 }
 
+/* A process names itself as it likes, and this is a terminal. */
+static void print_command(const char *command, FILE *out)
+{
+	char text[sizeof(((struct khv_stat_vm *)NULL)->command)];
+	size_t i;
+
+	for (i = 0; i < sizeof(text) - 1 && command[i]; i++)
+		text[i] = (char)(command[i] >= ' ' && command[i] <= '~' ? command[i] : '?');
+	text[i] = '\0';
+	fprintf(out, " %-15s", i ? text : "-");
+}
+
 void khv_stat_print(const struct khv_stat_sample *before, const struct khv_stat_sample *now,
 		    FILE *out)
 {
@@ -69,7 +81,8 @@ void khv_stat_print(const struct khv_stat_sample *before, const struct khv_stat_
 	for (unsigned int i = 0; i < now->count; i++) {
 		const struct khv_stat_vm *vm = &now->vm[i], *old = find(before, vm->name);
 
-		fprintf(out, "%8d %-15s", vm->pid, vm->command[0] ? vm->command : "-");
+		fprintf(out, "%8d", vm->pid);
+		print_command(vm->command, out);
 		for (size_t c = 0; c < ARRAY_SIZE(columns); c++)
 			fprintf(out, " %9.0f", rate(khv_stat_value(old, columns[c].counter),
 						    khv_stat_value(vm, columns[c].counter), ns));

@@ -167,12 +167,21 @@ static void test_values(void)
 		{ "", "\"\"" }, { "-", "\"-\"" }, { "01", "\"01\"" }, { "-00", "\"-00\"" },
 		{ "1.5", "\"1.5\"" }, { "1,\"pid\":1", "\"1,\\\"pid\\\":1\"" }, { "on", "\"on\"" },
 		{ "0x1", "\"0x1\"" }, { "+1", "\"+1\"" },
+		/* UTF-8, its limits, and what is none: too long, a surrogate, too large, cut off. */
+		{ "\303\244\342\202\254", "\"\303\244\342\202\254\"" },
+		{ "\360\237\230\200", "\"\360\237\230\200\"" },
+		{ "\302\240\364\217\277\277", "\"\302\240\364\217\277\277\"" },
+		{ "\300\200", "\"\\ufffd\\ufffd\"" }, { "\340\200\200", "\"\\ufffd\\ufffd\\ufffd\"" },
+		{ "\355\240\200", "\"\\ufffd\\ufffd\\ufffd\"" },
+		{ "\364\220\200\200", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" },
+		{ "a\342\202", "\"a\\ufffd\\ufffd\"" }, { "\342\202\"", "\"\\ufffd\\ufffd\\\"\"" },
+		{ "\377x", "\"\\ufffdx\"" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
 		ok(is_value(same[i], same[i]), "a number: %s", same[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
-		ok(is_value(strings[i].value, strings[i].json), "none: %s", strings[i].value);
+		ok(is_value(strings[i].value, strings[i].json), "none: number %zu", i);
 }
 
 static void clean(void)

@@ -113,6 +113,13 @@ static void test_print(void)
 	put(self, "times", "guest_ns 1500000500\nhypervisor_ns 500000100\nwaiting_ns 500000000\n");
 	khv_stat_read(root, getpid(), &now);
 	now.ns = before.ns + 2000000000;
+	strcpy(now.vm[0].command, "\033[2J\177\303\244\302\233\377\t");
+	text = shown(khv_stat_print, &before, &now);
+	ok(strstr(text, " ?[2J??????? "), "a terminal is not told what to do");
+	free(text);
+	text = shown(khv_stat_json, &before, &now);
+	ok(strstr(text, "\"\\u001b[2J\\u007f\303\244\\u009b\\ufffd\\u0009\""), "nor by JSON");
+	free(text);
 	strcpy(now.vm[0].command, "a \"b\\");
 
 	text = shown(khv_stat_print, &before, &now);
