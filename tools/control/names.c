@@ -31,7 +31,7 @@
 #define LOG_SUFFIX	".log"
 #define LOCK_SUFFIX	".pid"
 #define SUFFIX_MAX	5u
-#define LOCK_FILE_MAX	(KHV_NAME_MAX + SUFFIX_MAX + 1)
+#define FILE_MAX	(KHV_NAME_MAX + SUFFIX_MAX + 1)
 #define CONNECTIONS	16	/* that wait to be accepted */
 #define TIMEOUT_S	5
 
@@ -198,16 +198,28 @@ static struct ucred peer(int fd)
 	return cred;
 }
 
-static void lock_file(char file[LOCK_FILE_MAX], const char *name)
+static void file_of(char file[FILE_MAX], const char *name, const char *suffix)
 {
-	snprintf(file, LOCK_FILE_MAX, "%s" LOCK_SUFFIX, name);
+	snprintf(file, FILE_MAX, "%s%s", name, suffix);
+}
+
+/* Nobody listens there. Returns 0 if it is gone; what is no socket stays, a link among it. */
+static int unlink_socket(const struct khv_names *names, const char *name)
+{
+	char file[FILE_MAX];
+	struct stat st;
+
+	file_of(file, name, SOCKET_SUFFIX);
+	if (fstatat(names->dir, file, &st, AT_SYMLINK_NOFOLLOW) || !S_ISSOCK(st.st_mode))
+		return -1;
+	return unlinkat(names->dir, file, 0);
 }
 
 /* With the folder locked. Returns whether @addr is free now; else who has it, or 0. */
 static bool remove_dead(const struct khv_names *names, const char *name,
 			const struct sockaddr_un *addr, pid_t *owner)
 {
-	char file[LOCK_FILE_MAX];
+	char file[FILE_MAX];
 	int fd = try_connect(addr, SOCK_NONBLOCK);
 
 	*owner = 0;
@@ -216,9 +228,9 @@ static bool remove_dead(const struct khv_names *names, const char *name,
 		close(fd);
 		return false;
 	}
-	if (errno != ENOENT && (errno != ECONNREFUSED || unlink(addr->sun_path)))
+	if (errno != ENOENT && (errno != ECONNREFUSED || unlink_socket(names, name)))
 		return false;
-	lock_file(file, name);
+	file_of(file, name, LOCK_SUFFIX);
 	unlinkat(names->dir, file, 0);
 	return true;
 }
@@ -231,10 +243,10 @@ static bool remove_dead(const struct khv_names *names, const char *name,
 static int make_lock(const struct khv_names *names, const char *name)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char file[LOCK_FILE_MAX];
+	char file[FILE_MAX];
 	int fd;
 
-	lock_file(file, name);
+	file_of(file, name, LOCK_SUFFIX);
 	fd = openat(names->dir, file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return khv_fail("make", file, NULL, "in %s: %m", names->path);
@@ -300,10 +312,10 @@ int khv_name_claim(struct khv_names *names, const char *name)
 
 int khv_name_open_log(const struct khv_names *names, const char *name)
 {
-	char file[KHV_NAME_MAX + SUFFIX_MAX + 1];
+	char file[FILE_MAX];
 	int fd;
 
-	snprintf(file, sizeof(file), "%s" LOG_SUFFIX, name);
+	file_of(file, name, LOG_SUFFIX);
 	fd = openat(names->dir, file,
 		    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -433,12 +445,12 @@ static pid_t lock_owner(int fd)
 
 int khv_name_holder(const struct khv_names *names, const char *name)
 {
-	char file[LOCK_FILE_MAX];
+	char file[FILE_MAX];
 	int fd, process = -1;
 	struct stat st;
 	pid_t pid;
 
-	lock_file(file, name);
+	file_of(file, name, LOCK_SUFFIX);
 	/* It may be the user's who is looked at: not to wait for, and not another's. */
 	fd = openat(names->dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)

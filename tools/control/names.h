@@ -2,9 +2,10 @@
 /*
  * Names of running VMs: sockets in one folder, which belongs to whoever runs them.
  *
- * A socket whose process is gone stays until somebody looks; who looks, removes it.
- * Both that and taking a name are done with the folder locked. Beside the socket is a file that the
- * process has locked for its life, which tells who it is when it does not take connections.
+ * A socket whose process is gone stays until somebody looks; who looks, removes it, and
+ * nothing that is no socket. Both that and taking a name are done with the folder locked.
+ * Beside the socket is a file that the process has locked for its life, which tells who it is
+ * when it does not take connections.
  */
 #ifndef KHV_TOOL_NAMES_H
 #define KHV_TOOL_NAMES_H

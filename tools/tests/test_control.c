@@ -95,6 +95,34 @@ static void test_claims(void)
 	}
 }
 
+/* Who looks removes dead sockets, and nothing else of that name. */
+static void test_no_sockets(void)
+{
+	char file[96], link[96];
+	struct khv_names names;
+	struct stat st;
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/file.sock", folder);
+	snprintf(link, sizeof(link), "%s/link.sock", folder);
+	fd = open(file, O_WRONLY | O_CREAT, 0600);
+	if (fd < 0 || symlink("file.sock", link) || khv_names_open(&names, true)) {
+		ok(false, "a file and a link");
+		return;
+	}
+	close(fd);
+	ok(khv_name_connect(&names, "file", true) < 0 && errno == ENOENT && !lstat(file, &st),
+	   "a file stays");
+	ok(khv_name_connect(&names, "link", true) < 0 && errno == ENOENT && !lstat(link, &st),
+	   "a link stays");
+	tap_error_clear();
+	ok(khv_name_claim(&names, "file") < 0 && tap_error_has("it cannot be told whose"),
+	   "and such a name cannot be taken");
+	khv_names_close(&names);
+	unlink(link);
+	unlink(file);
+}
+
 /* Many at once want the same name: one gets it. */
 static void test_race(void)
 {
@@ -505,6 +533,7 @@ int main(void)
 	setenv("KHV_RUNTIME_DIR", folder, 1);
 	test_names();
 	test_claims();
+	test_no_sockets();
 	test_race();
 	test_requests();
 	test_replies();
