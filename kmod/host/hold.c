@@ -205,31 +205,35 @@ int khv_hold_init(const struct khv_hold_ops *ops, bool want, bool yield)
 	want_hold = want;
 	khv_hold = want;
 	yields = yield;
-	khv_hold_kvm = khv_kvm_present();
-	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/khv:online", came_online, going_offline);
-	if (r < 0)
-		return r;
-	hp_state = r;
 	r = register_module_notifier(&module_nb);
 	if (r)
-		goto err_hotplug;
+		return r;
+	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/khv:online", came_online, going_offline);
+	if (r < 0)
+		goto err_module;
+	hp_state = r;
 	r = register_reboot_notifier(&reboot_nb);
 	if (r)
-		goto err_module;
+		goto err_hotplug;
 	r = register_pm_notifier(&pm_nb);
 	if (r)
 		goto err_reboot;
-	if (!khv_hold_kvm)
+	/* KVM's is told from now on; one that came just before, and was not there for @want, too. */
+	mutex_lock(&hold_lock);
+	if (khv_kvm_present())
+		kvm_comes(hold_ops->kvm_module);
+	else if (!khv_hold_kvm)
 		arm_emergency();
+	mutex_unlock(&hold_lock);
 	return 0;
 
 err_reboot:
 	unregister_reboot_notifier(&reboot_nb);
+err_hotplug:
+	cpuhp_remove_state_nocalls(hp_state);
 err_module:
 	unregister_module_notifier(&module_nb);
 	disarm_emergency();
-err_hotplug:
-	cpuhp_remove_state_nocalls(hp_state);
 	return r;
 }
 
