@@ -167,7 +167,9 @@ static u64 guest_ns(const struct khv_vcpu_sched *s)
 
 	/* It is there now: no guest has been for longer than the TSC counts. */
 	if ((s64)guest < 0)
-		guest += rdtsc();
+		guest += rdtsc_ordered();
+	if ((s64)guest < 0)
+		guest = 0;
 	return khv_sched_ns(s->guest_before + guest);
 }
 
