@@ -18,6 +18,7 @@
 #include <linux/suspend.h>
 
 #include "host/hold.h"
+#include "host/host.h"
 
 bool khv_hold;
 bool khv_hold_kvm;
@@ -142,6 +143,9 @@ static void disarm_emergency(void) { }
 static void kvm_comes(const char *name)
 {
 	WRITE_ONCE(khv_hold_kvm, true);
+	/* A region that is open now, and writes its owner after this, ends with the flag seen. */
+	smp_mb();
+	khv_mitigate_forget_all();
 	/* It takes the slot without asking whether it is free. */
 	disarm_emergency();
 	if (!want_hold || !yields)

@@ -230,6 +230,8 @@ void khv_mitigate_enter(const void *owner);
  * a barrier now, and one at the next khv_mitigate_enter(). Interrupts off.
  */
 void khv_mitigate_neighbour(void);
+/* Another hypervisor's guests may run from now on: a barrier at the next entry of each CPU. */
+void khv_mitigate_forget_all(void);
 /* @owner's memory is about to be reused: no CPU may think it is still its last owner. */
 void khv_mitigate_forget(const void *owner);
 

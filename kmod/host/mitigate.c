@@ -118,6 +118,14 @@ void khv_mitigate_neighbour(void)
 		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
+void khv_mitigate_forget_all(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(*per_cpu_ptr(&last_owner, cpu), NULL);
+}
+
 void khv_mitigate_forget(const void *owner)
 {
 	int cpu;
