@@ -14,7 +14,8 @@
 #include "vmx/enter.h"
 #include "x86/gprs.S"
 
-	.text
+	/* No INT3 of a probe's: an exit by NMI leaves NMIs blocked, and its IRET would unblock them. */
+	.section .noinstr.text, "ax"
 
 /*
  * int khv_vmx_enter(u64 *gpr, u64 *host_rsp, unsigned long flags,
