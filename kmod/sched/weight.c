@@ -288,8 +288,10 @@ static bool control_all(u64 period)
  * Not more than a tenth of the time, however many vCPUs there are: this thread comes before all
  * tasks, and nobody is charged for it.
  */
-static unsigned long delay_after(u64 took, bool waited)
+static unsigned long delay_after(s64 took, bool waited)
 {
+	/* The clocks of two CPUs may differ; and much of a long time was not this thread's. */
+	took = clamp_t(s64, took, 0, NSEC_PER_SEC / 9);
 	return max(waited ? PERIOD : LONG_PERIOD, nsecs_to_jiffies(took * 9));
 }
 
