@@ -462,6 +462,7 @@ static void freed_while_leaving(uint64_t to, uint64_t size)
 	struct vcpu *vcpu, *reader;
 	struct kvm_sregs sregs;
 	volatile uint64_t *look;
+	struct uffd_msg msg;
 	int uffd;
 
 	set_up();
@@ -480,7 +481,7 @@ static void freed_while_leaving(uint64_t to, uint64_t size)
 	EXPECT_EQ(look[0], 55);
 
 	ASSERT(!pthread_create(&reading, NULL, translate, reader));
-	usleep(50000);
+	ASSERT(read(uffd, &msg, sizeof(msg)) == sizeof(msg));
 	goes_to = to;
 	ASSERT(!pthread_create(&changing, NULL, take_away, (void *)size));
 	usleep(50000);
