@@ -189,50 +189,34 @@ int khv_cmd_stop(int argc, char **argv)
 
 /* ---- khv kill ---- */
 
-/*
- * Wait until @process is gone or @until is over. With @fd, a connection, no longer than until
- * there is something to read. Returns whether the process is gone.
- */
-static bool wait_for_process(int process, int fd, uint64_t until)
+/* Wait until @process is gone or @until is over. Returns whether it is gone. */
+static bool wait_for_process(int process, uint64_t until)
 {
-	struct pollfd pfd[] = {
-		{ .fd = process, .events = POLLIN }, { .fd = fd, .events = POLLIN },
-	};
+	struct pollfd pfd = { .fd = process, .events = POLLIN };
 	uint64_t now;
 	int n;
 
 	do {
 		now = khv_server_now();
-		n = poll(pfd, ARRAY_SIZE(pfd), now < until ? (int)(until - now) : 0);
+		n = poll(&pfd, 1, now < until ? (int)(until - now) : 0);
 	} while (n < 0 && errno == EINTR);
-	return n > 0 && pfd[0].revents;
+	return n > 0;
 }
 
 /*
- * Ask for the end, and give it some time. What else is said there does not count: one packet is
- * read, and a connection may be closed by who lives on. Returns whether the process is gone.
+ * Ask for the end, and give it some time. What is said there does not count, and a connection
+ * may be closed by who lives on. Returns whether the process is gone.
  */
 static bool ask_to_end(int fd, int process)
 {
-	uint64_t until = khv_server_now() + KILL_MS;
-	struct khv_reply reply;
-
-	if (khv_ask_send(fd, "kill"))
-		return false;
-	if (wait_for_process(process, fd, until))
-		return true;
-	if (khv_server_now() >= until)
-		return false;
-	if (khv_ask_receive(fd, &reply) && !strncmp(reply.text, "error ", 6))
-		return false;
-	return wait_for_process(process, -1, until);
+	return !khv_ask_send(fd, "kill") && wait_for_process(process, khv_server_now() + KILL_MS);
 }
 
 static int kill_process(int process, const char *name)
 {
 	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) && errno != ESRCH)
 		return khv_fail("kill", name, NULL, "its process: %m");
-	if (wait_for_process(process, -1, khv_server_now() + END_MS))
+	if (wait_for_process(process, khv_server_now() + END_MS))
 		return 0;
 	return khv_fail("kill", name, NULL, "its process has got SIGKILL, and does not end");
 }
