@@ -103,4 +103,8 @@ const char *world_inconsistent(struct world *w);
 /* shadow_code.c: pages that the shadow code has allocated and not freed. */
 extern long shadow_code_pages;
 
+/* shadow_case_test.c: a case of the suite. */
+struct kunit;
+void shadow_everything_at_once(struct kunit *test);
+
 #endif
