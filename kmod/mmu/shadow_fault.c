@@ -24,6 +24,9 @@
 /* With paging off all is one huge page. */
 #define LEVEL_OFF	(KHV_WALK_LEVELS + 1)
 
+/* Pages out of step that one hold of the lock may have to compare. */
+#define UNSYNC_MOST	256UL
+
 /**
  * struct shadow_fault - one fault
  * @vcpu: whose
@@ -310,11 +313,28 @@ static int walk_guest(struct shadow_fault *f)
 	return RESUME_GUEST;
 }
 
+/*
+ * khv_sp_get() brings all that is out of step back in one hold of the lock, since a walk is under
+ * way. A guest can make it as many as it has tables; here the lock can be given up.
+ */
+static void limit_unsync(struct khv_vm *vm)
+{
+	unsigned long most = min(khv_shadow_limit(vm) / 8, UNSYNC_MOST);
+
+	if (likely(READ_ONCE(vm->mmu.shadow->nr_unsync) <= most))
+		return;
+	khv_shadow_hold(vm);
+	khv_shadow_sync_all(vm, true);
+	khv_shadow_unlock(vm);
+}
+
 static int map_locked(struct shadow_fault *f)
 {
 	struct khv_vm *vm = f->vcpu->vm;
-	int r = khv_shadow_lock(vm);
+	int r;
 
+	limit_unsync(vm);
+	r = khv_shadow_lock(vm);
 	if (r)
 		return r;
 	if (khv_hostpage_stale(&vm->mmu, &f->host, min(f->host.level, 2)))

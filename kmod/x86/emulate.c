@@ -519,6 +519,7 @@ int khv_emulate_decode(struct khv_vcpu *vcpu, const struct khv_emul_insn **insn)
 
 	*insn = NULL;
 	vcpu->emulate.error = 0;
+	vcpu->emulate.fault_gpa = KHV_INVALID_GPA;
 	load_state(vcpu);
 	rc = khv_emul_decode(em);
 	if (rc == KHV_EMUL_FAULT) {
