@@ -8,6 +8,7 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -437,12 +438,33 @@ static void *translate(void *reader)
 }
 
 static uint64_t goes_to;
+static atomic_int changer;
 
 static void *take_away(void *size)
 {
+	changer = gettid();
 	vm_set_slot(vm, 1, 0, goes_to, (uintptr_t)size, memory);
 	over = true;
 	return NULL;
+}
+
+/* Until take_away() waits in its call; by then the slot is nobody's to find. */
+static void wait_for_changer(void)
+{
+	char path[64], state;
+	unsigned int i;
+	FILE *f;
+
+	for (i = 0, state = 0; i < 5000 && !over && state != 'D'; i++) {
+		usleep(1000);
+		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", changer);
+		f = fopen(path, "r");
+		if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 0;
+		if (f)
+			fclose(f);
+	}
+	ASSERT(!over && state == 'D', "nothing holds the change up, so this shows nothing");
 }
 
 /* *BASE must be nobody's, and not what is in a page that is the host's again. */
@@ -484,8 +506,7 @@ static void freed_while_leaving(uint64_t to, uint64_t size)
 	ASSERT(read(uffd, &msg, sizeof(msg)) == sizeof(msg));
 	goes_to = to;
 	ASSERT(!pthread_create(&changing, NULL, take_away, (void *)size));
-	usleep(50000);
-	EXPECT(!over, "nothing holds the change up, so this shows nothing");
+	wait_for_changer();
 	ASSERT(!madvise(memory, SIZE, MADV_DONTNEED));
 	*(uint64_t *)memory = 77;
 	ASSERT(!pthread_create(&looking, NULL, look_again, vcpu));
