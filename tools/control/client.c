@@ -34,6 +34,7 @@ int khv_ask_receive(int fd, struct khv_reply *reply)
 {
 	ssize_t n;
 
+	reply->text[0] = '\0';
 	reply->args = 0;
 	/* A reset, told once, comes before what was said by who hung up, without listening. */
 	do {
