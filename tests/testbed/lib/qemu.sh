@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # An AMD host: QEMU's software emulation with SVM. Processors run truly in
-# parallel. Machine power-off and reset both end it.
+# parallel unless --turns is given. Machine power-off and reset both end it.
 
 qemu_start()
 {
-	local cpu=max
+	local cpu=max thread=multi
 
 	[ "$OPT_CPU" != amd-nonpt ] || cpu=max,npt=off
-	exec qemu-system-x86_64 -machine pc -accel tcg,thread=multi \
+	[ -z "$OPT_TURNS" ] || thread=single
+	exec qemu-system-x86_64 -machine pc -accel tcg,thread=$thread \
 		-cpu "$cpu" -smp "$OPT_SMP" -m "$OPT_MEM" \
 		-display none -vga none -monitor none -nodefaults -no-reboot \
 		-chardev "file,id=console,path=$TMP/console" -serial chardev:console \
