@@ -235,8 +235,11 @@ static void region_leave(struct khv_vcpu *vcpu)
 	}
 	khv_host_restore(&vmx->host);
 	khv_ibpb_before_user();
-	if (unlikely(khv_vmxon_is_shared()) && vmx->vpid && !khv_caps.nested_paging)
+	if (unlikely(khv_vmxon_is_shared()) && vmx->vpid && !khv_caps.nested_paging) {
 		khv_invvpid(KHV_INVVPID_SINGLE, vmx->vpid, 0);
+		/* KVM may run a guest of that number and be gone when the next region begins. */
+		vmx->flush |= VMX_FLUSH_VPID;
+	}
 	vmx->in_region = false;
 	khv_vmxon_leave(&vmx->vmcs);
 	local_irq_enable();
