@@ -67,9 +67,17 @@ void khv_vmx_perf_update(struct vmx_vcpu *vmx)
 	}
 }
 
-/* A record that is being written needs its time, which the lists do not give it. */
-void khv_vmx_perf_quiesce(void)
+/*
+ * A record that is being written needs its time, which the lists do not give it. Read anew:
+ * the NMI of the last exit may have stopped what sampled.
+ */
+void khv_vmx_perf_quiesce(struct vmx_vcpu *vmx)
 {
+	u64 pebs;
+
+	rdmsrq(MSR_IA32_PEBS_ENABLE, pebs);
+	vmx->perf_host[0].value = pebs;
+	vmx->perf_guest[0].value = vmx->perf_host[1].value & ~pebs;
 	wrmsrq(MSR_IA32_PEBS_ENABLE, 0);
 }
 

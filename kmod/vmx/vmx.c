@@ -336,7 +336,7 @@ static noinline int before_entry(struct khv_vcpu *vcpu)
 	}
 	do_flush(vcpu, vmx);
 	if (vmx->flush & VMX_PEBS)
-		khv_vmx_perf_quiesce();
+		khv_vmx_perf_quiesce(vmx);
 	return RESUME_GUEST;
 }
 

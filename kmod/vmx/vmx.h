@@ -216,7 +216,7 @@ void khv_vmx_perf_init(void);
 /* Inside a region, at its start and after interrupts. */
 void khv_vmx_perf_update(struct vmx_vcpu *vmx);
 /* With VMX_PEBS: before an entry, and after one that failed without an exit. */
-void khv_vmx_perf_quiesce(void);
+void khv_vmx_perf_quiesce(struct vmx_vcpu *vmx);
 void khv_vmx_perf_resume(const struct vmx_vcpu *vmx);
 
 /* apic.c: the local APIC that the processor virtualizes. */
