@@ -188,7 +188,10 @@ static int run_region(struct khv_vcpu *vcpu)
 	kernel_fpu_begin_mask(0);
 	r = khv_hw->region_enter(vcpu);
 	if (likely(!r)) {
-		vcpu->cpu = smp_processor_id();
+		if (unlikely(vcpu->cpu != smp_processor_id())) {
+			vcpu->cpu = smp_processor_id();
+			khv_pvclock_moved(vcpu);
+		}
 		khv_xstate_load(vcpu);
 		r = enter_loop(vcpu);
 		khv_xstate_save(vcpu);

@@ -79,6 +79,12 @@ bool khv_pvclock_stable(void)
 	return READ_ONCE(tsc_clocksource);
 }
 
+void khv_pvclock_moved(struct khv_vcpu *vcpu)
+{
+	if (!khv_pvclock_stable())
+		khv_request(vcpu, KHV_REQ_CLOCK_UPDATE);
+}
+
 /*
  * The host's time since boot, suspend included, at the TSC's own pace: a clock
  * that the host's NTP disciplines would drift away from what guests compute.

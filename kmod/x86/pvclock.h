@@ -55,6 +55,9 @@ int khv_pvclock_stopped(struct khv_vcpu *vcpu);
 /* True while the host tells its own time by the TSC. */
 bool khv_pvclock_stable(void);
 
+/* @vcpu is on another CPU than before, whose TSC may be another. From its thread. */
+void khv_pvclock_moved(struct khv_vcpu *vcpu);
+
 /* The arithmetic: factors for a frequency, and their application. Pure. */
 struct khv_pvclock_scale khv_pvclock_scale(u64 tsc_hz);
 u64 khv_pvclock_cycles_to_ns(struct khv_pvclock_scale scale, u64 cycles);

@@ -4,6 +4,7 @@
  * it: pauses, TSC offsets and frequencies, steal time, features enforced by CPUID.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -320,6 +321,13 @@ static void guest_pairing(void)
 	GUEST_EQ(hypercall(HC_CLOCK_PAIRING, NO_MEMORY, 0, 0, 0), stable ? -EFAULT : -EOPNOTSUPP);
 }
 
+static void guest_has_clock(void)
+{
+	wrmsr(MSR_SYSTEM_TIME, (uintptr_t)&clock_page | 1);
+	for (;;)
+		guest_sync(1);
+}
+
 static int64_t real_ns(void)
 {
 	struct timespec ts;
@@ -328,9 +336,11 @@ static int64_t real_ns(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
+#define CLOCK_SOURCE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
 static bool host_clock_is_tsc(void)
 {
-	FILE *f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "r");
+	FILE *f = fopen(CLOCK_SOURCE, "r");
 	char name[16] = "";
 
 	if (f) {
@@ -339,6 +349,52 @@ static bool host_clock_is_tsc(void)
 		fclose(f);
 	}
 	return !strncmp(name, "tsc", 3);	/* or tsc-early */
+}
+
+static bool set_host_clock(const char *name)
+{
+	int fd = open(CLOCK_SOURCE, O_WRONLY);
+	bool ret = fd >= 0 && write(fd, name, strlen(name)) == (ssize_t)strlen(name);
+
+	close(fd);
+	return ret;
+}
+
+static uint32_t clock_version_on(struct vcpu *vcpu, unsigned int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+	guest_run_sync(vcpu, 1);
+	return GUEST_VAR(vcpu->vm, clock_page)->version;
+}
+
+/* Where the TSCs of CPUs may differ, the page tells the time of the CPU that the vCPU is on. */
+static void test_clock_follows_cpu(void)
+{
+	struct vcpu *vcpu = start(guest_has_clock);
+	uint32_t before, after, there, quiet = 0, n;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		ksft_skip("this host has one CPU");
+	if (!host_clock_is_tsc() || !set_host_clock("acpi_pm"))
+		ksft_skip("the host's clock is not the TSC, or there is no other");
+	/* The host's change of clock makes pages new, too, when it comes to it. */
+	before = clock_version_on(vcpu, 0);
+	for (n = 0; n < 500 && quiet < 5; n++) {
+		usleep(10000);
+		after = clock_version_on(vcpu, 0);
+		quiet = after == before ? quiet + 1 : 0;
+		before = after;
+	}
+	there = clock_version_on(vcpu, 1);
+	after = clock_version_on(vcpu, 0);
+	EXPECT(set_host_clock("tsc"));
+	EXPECT_EQ(quiet, 5);
+	EXPECT(there != before && after != there, "versions %u, there %u, back %u", before, there,
+	       after);
 }
 
 /* The host's wall clock and the guest's TSC, where the host tells its time by the TSC. */
@@ -379,6 +435,7 @@ static const struct ksft_test tests[] = {
 	{ "steal_time", test_steal_time, 60 },
 	{ "enforced_features", test_enforced_features },
 	{ "clock_pairing", test_clock_pairing },
+	{ "clock_follows_cpu", test_clock_follows_cpu, 60 },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("pvtime", tests);
