@@ -31,7 +31,6 @@
 static atomic_t generation = ATOMIC_INIT(1);
 /* The host's clock source is the TSC. Written by the notifier alone. */
 static bool tsc_clocksource;
-static struct khv_pvclock_scale host_scale;
 
 /* Smallest of so many attempts at reading TSC and clock together. */
 #define PAIR_ATTEMPTS	4
@@ -118,6 +117,12 @@ static struct khv_clock_pair pair_of(u64 (*clock)(void))
 	return pair;
 }
 
+/* The kernel refines its tsc_khz a second or so after it booted, and tells by a change of clock. */
+static struct khv_pvclock_scale host_scale(void)
+{
+	return khv_pvclock_scale((u64)READ_ONCE(tsc_khz) * 1000);
+}
+
 static struct khv_clock_pair clock_pair(void)
 {
 	return pair_of(base_ns);
@@ -143,7 +148,7 @@ static u64 guest_ns_at(struct khv_vm_clock *clock, struct khv_clock_pair pair, u
 {
 	u64 cycles = tsc > pair.tsc ? tsc - pair.tsc : 0;
 
-	return pair.ns + clock->offset_ns + khv_pvclock_cycles_to_ns(host_scale, cycles);
+	return pair.ns + clock->offset_ns + khv_pvclock_cycles_to_ns(host_scale(), cycles);
 }
 
 void khv_vm_clock_init(struct khv_vm *vm)
@@ -203,7 +208,7 @@ int khv_vm_clock_set(struct khv_vm *vm, const struct kvm_clock_data *data)
 static void fill_page(struct khv_vcpu *vcpu, struct pvclock_vcpu_time_info *page)
 {
 	struct khv_vm_clock *clock = &vcpu->vm->clock;
-	struct khv_pvclock_scale scale = host_scale;
+	struct khv_pvclock_scale scale = host_scale();
 	struct khv_clock_pair pair;
 	unsigned long flags;
 	u64 ratio;
@@ -453,7 +458,6 @@ int khv_pvclock_init(void)
 {
 	if (!tsc_khz)
 		return -ENODEV;
-	host_scale = khv_pvclock_scale((u64)tsc_khz * 1000);
 	/* Calls gtod_notify() once, with the present clock source. */
 	return pvclock_gtod_register_notifier(&gtod_notifier);
 }

@@ -86,7 +86,6 @@ static struct khv_vcpu *clock_vcpu(struct kunit *test)
 {
 	struct khv_vcpu *vcpu = fake_vcpu(test);
 
-	host_scale = khv_pvclock_scale((u64)tsc_khz * 1000);
 	tsc_clocksource = true;
 	khv_vm_clock_init(vcpu->vm);
 	khv_tsc_reset(vcpu);
@@ -112,7 +111,7 @@ static void page_protocol(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page->flags, (u8)PVCLOCK_TSC_STABLE_BIT);
 
 	/* The guest's clock began at zero not long ago. */
-	now = page->system_time + khv_pvclock_cycles_to_ns(host_scale,
+	now = page->system_time + khv_pvclock_cycles_to_ns(host_scale(),
 			rdtsc_ordered() + vcpu->tsc.offset - page->tsc_timestamp);
 	KUNIT_EXPECT_LT(test, now, 10 * (u64)NSEC_PER_SEC);
 
