@@ -280,7 +280,7 @@ static int wait_held(struct khv_vcpu *vcpu)
 	return r ? -EINTR : RESUME_GUEST;
 }
 
-/* Its gang is not in this slot: it waits for a CPU. 0 when that may be over, or -errno. */
+/* Its gang is not in this slot: it waits for a CPU. RESUME_GUEST when that may be over, or -errno. */
 static int wait_slot(struct khv_vcpu *vcpu)
 {
 	int r;
@@ -289,7 +289,7 @@ static int wait_slot(struct khv_vcpu *vcpu)
 	r = swait_event_interruptible_exclusive(vcpu->wq, !READ_ONCE(vcpu->vm->sched.held) ||
 						(READ_ONCE(vcpu->requests) & ~REGION_REQUESTS));
 	khv_sched_asleep(&vcpu->sched, KHV_SCHED_OTHER);
-	return r ? -EINTR : 0;
+	return r ? -EINTR : RESUME_GUEST;
 }
 
 /* A vCPU that is not runnable waits here. RESUME_GUEST once it is, or -errno. */
@@ -372,46 +372,48 @@ static int call_with_srcu(struct khv_vcpu *vcpu, int (*fn)(struct khv_vcpu *vcpu
 	return r;
 }
 
+/* The guest runs, until its exit has been dealt with. */
+static __always_inline int run_guest(struct khv_vcpu *vcpu)
+{
+	int r = run_region(vcpu);
+
+	if (r == EXIT_SLOW)
+		r = call_with_srcu(vcpu, khv_hw->handle_exit);
+	if (r != RESUME_GUEST)
+		return r;
+	vcpu->mid_exit = false;
+	if (unlikely(interrupt_window_open(vcpu))) {
+		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+		return EXIT_TO_USER;
+	}
+	return RESUME_GUEST;
+}
+
 static int run_loop(struct khv_vcpu *vcpu)
 {
+	const struct khv_vm *vm = vcpu->vm;
 	int r;
 
 	for (;;) {
 		r = slow_requests(vcpu);
 		if (r != RESUME_GUEST)
 			return r;
-		if (unlikely(READ_ONCE(vcpu->vm->sched.pool.held))) {
+		if (unlikely(READ_ONCE(vm->sched.pool.held)))
 			r = wait_held(vcpu);
-			if (r != RESUME_GUEST)
-				return r;
-			continue;
-		}
-		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
+		else if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE))
 			r = wait_runnable(vcpu);
-			if (r != RESUME_GUEST)
-				return r;
-			continue;
-		}
-
-		if (unlikely(READ_ONCE(vcpu->vm->sched.held))) {
+		else if (unlikely(READ_ONCE(vm->sched.held)))
 			r = wait_slot(vcpu);
-			if (r)
-				return r;
-			continue;
-		}
-
-		r = run_region(vcpu);
-		if (r == EXIT_SLOW)
-			r = call_with_srcu(vcpu, khv_hw->handle_exit);
+		else
+			r = run_guest(vcpu);
 		if (r != RESUME_GUEST)
 			return r;
-		vcpu->mid_exit = false;
-		if (unlikely(interrupt_window_open(vcpu))) {
-			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
-			return EXIT_TO_USER;
-		}
 
-		/* Interrupts are on: a quick look. The one that counts is must_leave()'s. */
+		/*
+		 * Interrupts are on: a quick look. For a guest that runs must_leave()'s is the
+		 * one that counts; one that waits, but is kept from sleep by requests without
+		 * end, has this only.
+		 */
 		if (__xfer_to_guest_mode_work_pending()) {
 			/* A step that is over, and an EOI, are told before a signal is. */
 			if (READ_ONCE(vcpu->requests) & (BIT(KHV_REQ_DEBUG_EXIT) |
