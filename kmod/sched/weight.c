@@ -122,7 +122,8 @@ static void give_back(struct khv_vcpu_sched *s)
 	if (!s->task)
 		return;
 	notice(s);
-	if (s->resets && is_fair(s->task))
+	/* Where it was raised meanwhile by somebody who may, the flag may be of him: it stays. */
+	if (s->resets && is_fair(s->task) && (s->own_nice >= 0 || has_right(s->task, s->own_nice)))
 		set_both(s->task, s->own_nice, false);
 	else
 		set_user_nice(s->task, s->own_nice);
