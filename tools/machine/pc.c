@@ -327,10 +327,14 @@ int khv_pc_run(struct khv_pc *pc)
 	if (khv_console_init(&pc->console, &pc->serial, &pc->stop, &pc->gate,
 			     pc->manager.server.output))
 		return -1;
+	sem_init(&pc->in, 0, 0);
 	sem_init(&pc->go, 0, 0);
 	if (khv_threads_start(pc) < pc->nr_vcpus ||
 	    khv_sandbox_enter(KHV_SANDBOX_IO, &pc->sandbox))
 		khv_stop_request(&pc->stop, KHV_STOP_FAILURE);
+	for (unsigned int i = 0; i < pc->nr_threads; i++)
+		while (sem_wait(&pc->in))
+			;
 	for (unsigned int i = 0; i < pc->nr_threads; i++)
 		sem_post(&pc->go);
 	if (pc->detach && khv_stop_reason(&pc->stop) == KHV_STOP_NONE)

@@ -59,6 +59,7 @@ struct khv_pc {
 	struct khv_manager manager;
 	struct khv_detach *detach;
 	struct khv_sandbox sandbox;
+	sem_t in;	/* one post by each vCPU's thread that is in its sandbox, or failed to */
 	sem_t go;	/* one post for each vCPU that may enter the guest */
 	int signals;	/* signalfd */
 	int wake;	/* eventfd: something for the I/O thread to look at */

@@ -24,6 +24,7 @@ static void *run_vcpu(void *arg)
 			      &fds))
 		khv_stop_request(&self->pc->stop, KHV_STOP_FAILURE);
 	/* The guest talks to all threads: not before all are in. */
+	sem_post(&self->pc->in);
 	while (sem_wait(&self->pc->go))
 		;
 	khv_vcpu_run(self->vcpu);
