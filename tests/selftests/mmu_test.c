@@ -377,15 +377,16 @@ static volatile uint64_t rounds;
 static void guest_count(void)
 {
 	volatile uint64_t *word;
-	uint64_t n, i;
+	uint64_t n, i, val;
 
 	for (n = 1; n <= ROUNDS; n++) {
 		for (i = 0; i < PAGES; i++) {
 			word = (volatile uint64_t *)(BASE + i * PAGE_SIZE);
+			val = *word;
 			if (i % 2)
-				GUEST_EQ(*word, n - 1);
+				GUEST_EQ(val, n - 1);
 			else
-				GUEST_ASSERT(*word == 0 || *word == n - 1);
+				GUEST_ASSERT(val == 0 || val == n - 1);
 			*word = n;
 		}
 		rounds = n;
