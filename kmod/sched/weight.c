@@ -89,6 +89,9 @@ static void notice(struct khv_vcpu_sched *s)
 		return;
 	if (nice >= s->own_nice || nice < s->lowest_nice || has_right(s->task, nice))
 		s->own_nice = nice;
+	/* So low only for who may, a broker perhaps, that makes the flag a condition: it stays. */
+	if (nice < s->lowest_nice)
+		s->resets = false;
 	s->set_nice = nice;
 }
 
@@ -122,8 +125,7 @@ static void give_back(struct khv_vcpu_sched *s)
 	if (!s->task)
 		return;
 	notice(s);
-	/* Where it was raised meanwhile by somebody who may, the flag may be of him: it stays. */
-	if (s->resets && is_fair(s->task) && (s->own_nice >= 0 || has_right(s->task, s->own_nice)))
+	if (s->resets && is_fair(s->task))
 		set_both(s->task, s->own_nice, false);
 	else
 		set_user_nice(s->task, s->own_nice);
