@@ -280,7 +280,7 @@ static int wait_held(struct khv_vcpu *vcpu)
 	return r ? -EINTR : RESUME_GUEST;
 }
 
-/* Its gang is not in this slot: it waits for a CPU. RESUME_GUEST when that may be over, or -errno. */
+/* Its gang is not in this slot. RESUME_GUEST when that may be over, or -errno. */
 static int wait_slot(struct khv_vcpu *vcpu)
 {
 	int r;
