@@ -13,7 +13,7 @@ intel*)
 	programs_run '[mv]*_test' --cpu "$CPU" --kernel debug --timeout 3000
 	;;
 amd*)
-	guest_boot "small guest" small --cpu "$CPU" --kernel debug --smp 2 --timeout 1200
+	guest_boot "small guest" small --cpu "$CPU" --kernel debug --smp 2 --spare --timeout 1200
 	programs_run '*' --cpu "$CPU" --kernel debug --smp 2 --timeout 3000
 	# Every 41st allocation of a VM's life, another set with another seed.
 	"$RUN" --cpu "$CPU" --kernel debug --timeout 900 -- \

@@ -14,8 +14,8 @@ fuzz()
 	tap_results "$name" "$status" "$WORK/$name.tap"
 }
 
-fuzz amd --cpu amd --smp 2 --timeout 400 -- \
+fuzz amd --cpu amd --smp 2 --spare --timeout 400 -- \
 	ioctl-fuzz --seed "$KHV_SEED" --calls 1000000 --seconds 30 --factor 4
-fuzz amd-nonpt --cpu amd-nonpt --smp 2 --timeout 400 -- \
+fuzz amd-nonpt --cpu amd-nonpt --smp 2 --spare --timeout 400 -- \
 	ioctl-fuzz --seed "$KHV_SEED" --calls 1000000 --seconds 30 --factor 4
-fuzz kill --cpu amd --smp 2 --timeout 400 -- kill-storm --seed "$KHV_SEED" --kills 20 --factor 4
+fuzz kill --cpu amd --smp 2 --spare --timeout 400 -- kill-storm --seed "$KHV_SEED" --kills 20 --factor 4

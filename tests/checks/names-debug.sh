@@ -9,7 +9,7 @@
 
 kernel_get small || exit
 guest_initrd 'while :; do :; done' || exit
-"$RUN" --cpu amd --kernel debug --smp 2 --mem 1536 --timeout 900 \
+"$RUN" --cpu amd --kernel debug --smp 2 --spare --mem 1536 --timeout 900 \
 	--file "$K_IMAGE:/g/vmlinuz" --file "$GUEST_INITRD:/g/initrd" \
 	--file "$TOP/tests/checks/names-storm:/g/test" -- \
 	sh /g/test "$KHV_SEED" "${STORM_SECONDS:-60}" >"$WORK/out" 2>&1

@@ -20,7 +20,7 @@ echo "Ready for commands"
 while read -r line; do
 	eval "$line"
 done' || exit
-host=(--cpu amd --smp 2 --file "$TOP/tests/checks/names-host:/g/test")
+host=(--cpu amd --smp 2 --spare --file "$TOP/tests/checks/names-host:/g/test")
 [ -z "$CPU" ] || host=(--cpu "$CPU" --file "$TOP/tests/checks/names-brief:/g/test")
 "$RUN" "${host[@]}" --timeout 600 \
 	--file "$K_IMAGE:/g/vmlinuz" --file "$GUEST_INITRD:/g/initrd" \

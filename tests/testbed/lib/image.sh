@@ -110,7 +110,7 @@ image_make()
 		image_file "$spec"
 	done
 	{
-		echo "TOKEN=$TOKEN"
+		echo "TOKEN=$TOKEN SPARE=$OPT_SPARE"
 		quote "$SPLAT" | sed 's/^/SPLAT=/; s/ $//'
 	} >"$IMG/testbed/env"
 	echo "exec $(quote "${COMMAND[@]}")" >"$IMG/testbed/command"
