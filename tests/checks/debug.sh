@@ -14,7 +14,7 @@ intel*)
 	;;
 amd*)
 	guest_boot "small guest" small --cpu "$CPU" --kernel debug --smp 2 --spare --timeout 1200
-	programs_run '*' --cpu "$CPU" --kernel debug --smp 2 --timeout 3000
+	programs_run '*' --cpu "$CPU" --kernel debug --smp 2 --spare --timeout 3000
 	# Every 41st allocation of a VM's life, another set with another seed.
 	"$RUN" --cpu "$CPU" --kernel debug --timeout 900 -- \
 		alloc-fail --first "$((KHV_SEED % 41 + 1))" --stride 41 --seconds 60 \

@@ -38,7 +38,7 @@ qemu_boot()
 	local name=$1 status=0 out=$WORK/console
 
 	shift
-	"$RUN" --cpu "$CPU" --smp 2 --mem 1536 --timeout 1200 --module-args kvm_device=1 \
+	"$RUN" --cpu "$CPU" --smp 2 --spare --mem 1536 --timeout 1200 --module-args kvm_device=1 \
 		--file "$QEMU:/qemu" --file "$K_IMAGE:/g/vmlinuz" --file "$GUEST_INITRD:/g/initrd" \
 		--file "$WORK/cd.iso:/g/cd.iso" -- \
 		/qemu/run -m 256 -smp 2 "$@" >"$out" 2>"$WORK/errors" || status=$?

@@ -60,7 +60,7 @@ selftests_run()
 selftests_options()
 {
 	case $1 in
-	amd*)	echo "--smp 2 --mem 2048 --timeout 3000" ;;
+	amd*)	echo "--smp 2 --spare --mem 2048 --timeout 3000" ;;
 	*)	echo "--mem 2048 --timeout 7200" ;;
 	esac
 }
