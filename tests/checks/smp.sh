@@ -13,6 +13,6 @@ esac
 for host in ${SMP_HOSTS:-small}; do
 	for GUEST_CPUS in $cpus; do
 		guest_boot "$GUEST_CPUS processors on $host" "${SMP_GUEST:-debian-6.1}" \
-			--cpu "$CPU" --kernel "$host" --smp 2 --mem 1024 --timeout "$limit"
+			--cpu "$CPU" --kernel "$host" --smp 2 --spare --mem 1024 --timeout "$limit"
 	done
 done
