@@ -55,6 +55,8 @@ void khv_place_fetch(const struct khv_vm *but);
 
 /* weight.c: there is a VM more or one less, or a weight was set. khv_sched_lock is held. */
 void khv_weight_changed(void);
+/* ns that fair sharing would have given @vm. khv_sched_lock is held. */
+u64 khv_weight_due(struct khv_vm *vm);
 /* A VM goes: its threads get back what nice levels they had. khv_sched_lock is held. */
 void khv_weight_forget(struct khv_vm *vm);
 /* The module comes, and may have to do without for want of memory; it goes. */

@@ -183,9 +183,12 @@ int khv_sched_stats(struct khv_vm *vm, struct khv_sched_stats *stats)
 
 	if (stats->flags || memchr_inv(stats->reserved, 0, sizeof(stats->reserved)))
 		return -EINVAL;
-	stats->due = stats->vcpu == KHV_SCHED_ALL_VCPUS ? READ_ONCE(vm->sched.due) : 0;
+	stats->due = 0;
 	memset(&stats->times, 0, sizeof(stats->times));
 	if (stats->vcpu == KHV_SCHED_ALL_VCPUS) {
+		mutex_lock(&khv_sched_lock);
+		stats->due = khv_weight_due(vm);
+		mutex_unlock(&khv_sched_lock);
 		khv_sched_vm_times(vm, &stats->times);
 		return 0;
 	}
@@ -208,7 +211,7 @@ static void describe(struct khv_vm *vm, struct khv_sched_vm *v)
 		.flags = vm->sched.pool.held ? KHV_SCHED_VM_HELD : 0,
 		.place = list_empty(&vm->sched.pool.queue) ? 0 : vm->sched.pool.place,
 		.sched = vm->sched.params,
-		.due = vm->sched.due,
+		.due = khv_weight_due(vm),
 	};
 	khv_sched_vm_times(vm, &v->times);
 }

@@ -44,11 +44,52 @@ static void control(struct kthread_work *work);
 static DEFINE_KTHREAD_DELAYED_WORK(work, control);
 static u64 last_control;	/* under khv_sched_lock */
 
+/* What @vm's vCPUs did since the last time, to @s->did and @s->waits; in all to @ran and @waited. */
+static void look(struct khv_vm *vm, u64 *ran, u64 *waited)
+{
+	u64 ns[KHV_SCHED_STATES];
+	struct khv_vcpu *vcpu;
+	unsigned int i;
+
+	*ran = *waited = 0;
+	khv_for_each_vcpu(i, vcpu, vm) {
+		struct khv_vcpu_sched *s = &vcpu->sched;
+
+		khv_sched_snapshot(s, ns);
+		s->did = ns[KHV_SCHED_RUNNING] - s->ran;
+		s->waits = ns[KHV_SCHED_WAITING] - s->waited;
+		s->ran += s->did;
+		s->waited += s->waits;
+		*ran += s->ran;
+		*waited += s->waited;
+	}
+}
+
+u64 khv_weight_due(struct khv_vm *vm)
+{
+	struct khv_vm_sched *v = &vm->sched;
+	u64 ran, waited;
+
+	lockdep_assert_held(&khv_sched_lock);
+	if (last_control)
+		return v->due;
+	/* Nobody compares it with others: what it had was its own. */
+	look(vm, &ran, &waited);
+	v->due += ran - v->ran;
+	v->ran = ran;
+	v->waited = waited;
+	return v->due;
+}
+
 void khv_weight_changed(void)
 {
+	struct khv_vm *vm;
+
 	lockdep_assert_held(&khv_sched_lock);
 	if (last_control)
 		return;
+	list_for_each_entry(vm, &khv_sched_vms, sched.node)
+		khv_weight_due(vm);
 	last_control = local_clock();
 	kthread_queue_delayed_work(worker, &work, PERIOD);
 }
@@ -193,23 +234,17 @@ static void take_over(struct khv_vcpu *vcpu)
 static void measure(struct khv_vm *vm)
 {
 	struct khv_vm_sched *v = &vm->sched;
-	u64 ran = 0, waited = 0, ns[KHV_SCHED_STATES];
 	struct khv_vcpu *vcpu;
+	u64 ran, waited;
 	unsigned int i;
 
 	v->group = NULL;
 	v->cpus = NULL;
+	look(vm, &ran, &waited);
 	khv_for_each_vcpu(i, vcpu, vm) {
 		struct khv_vcpu_sched *s = &vcpu->sched;
 
 		take_over(vcpu);
-		khv_sched_snapshot(s, ns);
-		s->did = ns[KHV_SCHED_RUNNING] - s->ran;
-		s->waits = ns[KHV_SCHED_WAITING] - s->waited;
-		s->ran += s->did;
-		s->waited += s->waits;
-		ran += s->ran;
-		waited += s->waited;
 		if (!s->task || v->cpus)
 			continue;
 		v->group = khv_task_group(s->task);
@@ -262,7 +297,7 @@ static void control_group(struct khv_vm *first, u64 period)
 	khv_law_step(laws, nr, period);
 	for (i = 0; i < nr; i++) {
 		vm = container_of(laws[i], struct khv_vm, sched.law);
-		WRITE_ONCE(vm->sched.due, vm->sched.due + vm->sched.law.fair);
+		vm->sched.due += vm->sched.law.fair;
 		act(vm);
 	}
 	khv_gang_slot(laws, nr, first->sched.cpus);

@@ -361,6 +361,47 @@ static void test_spinning(void)
 	EXPECT_EQ(d.throttled, 0);
 }
 
+static uint64_t ran(struct vm *vm)
+{
+	struct khv_sched_times t = times_of(vm, KHV_SCHED_ALL_VCPUS);
+
+	EXPECT_EQ(sum(&t), t.wall);
+	return t.guest + t.hypervisor;
+}
+
+static uint64_t due_of(struct vm *vm)
+{
+	struct khv_sched_stats stats = { .vcpu = KHV_SCHED_ALL_VCPUS };
+
+	ASSERT_EQ(try_ioctl(vm->fd, KHV_GET_SCHED_STATS, &stats), 0);
+	return stats.due;
+}
+
+/* Who is alone is due what it has, then and later, when somebody comes. */
+static void test_due_alone(void)
+{
+	uint64_t had, due, before, later;
+	struct vcpu *vcpu;
+	struct vm *vm;
+
+	need_spinning();
+	vm = start(guest_spin, &vcpu);
+	usleep(300000);
+	had = ran(vm);
+	due = due_of(vm);
+	later = ran(vm);
+	EXPECT(due >= had && due <= later, "%lu, not from %lu to %lu", (long)due, (long)had,
+	       (long)later);
+	usleep(200000);
+	before = now_ns();
+	due = due_of(vm);
+	vm_create(0, 0);
+	usleep(100000);
+	later = due_of(vm);
+	EXPECT(later >= due && later - due <= now_ns() - before, "%lu more in %lu",
+	       (long)(later - due), (long)(now_ns() - before));
+}
+
 static void test_halted(void)
 {
 	struct khv_sched_times d;
@@ -585,14 +626,6 @@ static void test_turns(void)
 	EXPECT_EQ(sum(&vm_t), vm_t.wall);
 }
 
-static uint64_t ran(struct vm *vm)
-{
-	struct khv_sched_times t = times_of(vm, KHV_SCHED_ALL_VCPUS);
-
-	EXPECT_EQ(sum(&t), t.wall);
-	return t.guest + t.hypervisor;
-}
-
 /*
  * More vCPUs than CPUs, as gangs: all go on, evenly, whether they are gangs or not, come or
  * go; and a signal ends the wait for a slot.
@@ -668,6 +701,7 @@ static const struct ksft_test tests[] = {
 	{ "list", test_list },
 	{ "list_of_others", test_list_of_others },
 	{ "spinning", test_spinning },
+	{ "due_alone", test_due_alone },
 	{ "halted", test_halted },
 	{ "not_running", test_not_running },
 	{ "statistics", test_statistics },
