@@ -47,8 +47,10 @@ static struct pool *pool_of(u32 number)
 {
 	struct pool *pool = &pools[array_index_nospec(number, KHV_POOLS)];
 
-	if (!pool->queue.next)
+	if (!pool->queue.next) {
 		INIT_LIST_HEAD(&pool->queue);
+		pool->slots = 1;
+	}
 	return pool;
 }
 

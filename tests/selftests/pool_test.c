@@ -284,6 +284,13 @@ static void test_get(void)
 	ASSERT_EQ(set_pool(61, KHV_POOL_FAIR, 1, 0), 0);
 	/* Nobody's policy, but a member. */
 	EXPECT_EQ(get_pool(60).pool, 61);
+	/* Nor set up by anybody; what it is can be set. */
+	ASSERT_EQ(put(vm, 59, 0, 0), 0);
+	pool = get_pool(59);
+	EXPECT_EQ(pool.pool, 59);
+	EXPECT_EQ(pool.policy, KHV_POOL_FAIR);
+	EXPECT_EQ(pool.slots, 1);
+	EXPECT_EQ(set_pool(59, pool.policy, pool.slots, pool.aging), 0);
 }
 
 static void test_fcfs(void)
