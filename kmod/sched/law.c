@@ -165,8 +165,8 @@ bool khv_law_exchange(const struct khv_law_place *vcpus, unsigned int nr, u64 mo
 	s64 difference = most - least, best = difference, left;
 	unsigned int i, k;
 
-	/* Less than an eighth is within what nice levels round off. */
-	if (difference * 16 < (s64)(most + least))
+	/* Less than an eighth is within what nice levels round off; of nothing there is no part. */
+	if (difference <= 0 || difference * 16 < (s64)(most + least))
 		return false;
 	for (i = 0; i < nr; i++) {
 		if (!vcpus[i].here)
