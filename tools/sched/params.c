@@ -198,9 +198,34 @@ static const char *explain(int err)
 	}
 }
 
+/* What a VM may save up is no more than its cap, so who lowers that alone lowers both. */
+static int fit_burst(int vm, struct khv_sched *params)
+{
+	struct khv_sched is = { 0 };
+	uint64_t most;
+
+	if (!(params->set & (KHV_SCHED_CAP | KHV_SCHED_CAP_PERIOD)) ||
+	    (params->set & KHV_SCHED_CAP_BURST))
+		return 0;
+	if (ioctl(vm, KHV_GET_SCHED, &is))
+		return -1;
+	if (params->set & KHV_SCHED_CAP)
+		is.cap = params->cap;
+	if (params->set & KHV_SCHED_CAP_PERIOD)
+		is.cap_period = params->cap_period;
+	most = (uint64_t)is.cap_period * is.cap / 100;
+	if (is.cap_burst > most)
+		set(params, KHV_SCHED_CAP_BURST, (int64_t)most);
+	return 0;
+}
+
 const char *khv_sched_set(int vm, const struct khv_sched *params)
 {
-	return ioctl(vm, KHV_SET_SCHED, params) ? explain(errno) : NULL;
+	struct khv_sched fit = *params;
+
+	if (fit_burst(vm, &fit) || ioctl(vm, KHV_SET_SCHED, &fit))
+		return explain(errno);
+	return NULL;
 }
 
 const char *khv_sched_get(int vm, struct khv_sched *params)
