@@ -50,7 +50,10 @@ int khv_ask_receive(int fd, struct khv_reply *reply)
 		return -1;
 	}
 	reply->args = KHV_REPLY_ARGS;
-	return khv_reply_parse(reply->text, (size_t)n, reply->arg, &reply->args, &reply->error);
+	if (!khv_reply_parse(reply->text, (size_t)n, reply->arg, &reply->args, &reply->error))
+		return 0;
+	errno = EPROTO;
+	return -1;
 }
 
 static int ask(int fd, const char *request, struct khv_reply *reply)

@@ -336,12 +336,13 @@ static void last_words(struct khv_server *server)
 	uint64_t end = khv_server_now() + LAST_WORDS_MS;
 	struct pollfd fd = { .events = POLLOUT };
 
-	while (server->console) {
+	while (server->console && khv_server_now() < end) {
 		pump_console(server);
 		if (!server->console || !server->console_full)
 			return;
 		fd.fd = server->console->fd;
-		if (poll(&fd, 1, earlier(LAST_WORDS_MS, khv_server_now(), end)) <= 0)
+		if (poll(&fd, 1, earlier(LAST_WORDS_MS, khv_server_now(), end)) <= 0 ||
+		    (fd.revents & (POLLERR | POLLHUP | POLLNVAL)))
 			return;
 	}
 }

@@ -487,6 +487,43 @@ static void test_end(void)
 	close(c);
 }
 
+/* Who hung up is waited for no longer, though the socket takes no more. */
+static void test_end_unheard(void)
+{
+	int fd;
+
+	khv_server_init(&server, khv_name_claim(&names, "server"), geteuid(), &ops, NULL, &backlog);
+	fd = client("khv1 console");
+	ok(gets(fd, "ok") && server.console, "a console");
+	close(fd);
+	khv_backlog_put(&backlog, '!');
+	fflush(stdout);
+	alarm(20);
+	khv_server_end(&server, "poweroff");
+	alarm(0);
+	khv_server_uninit(&server);
+	ok(khv_name_connect(&names, "server", true) < 0,
+	   "the end, with a console that has just gone");
+}
+
+/* What VMs answer is an error of its own, whatever errno was. */
+static void test_answers(void)
+{
+	static const char *const bad[] = { "error it is busy", "ok\nno key", "?" };
+	struct khv_reply reply;
+	int fds[2], result;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		ok(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) &&
+		   send(fds[1], bad[i], strlen(bad[i]), 0) > 0, "'%s' is sent", bad[i]);
+		errno = ENOENT;
+		result = khv_ask_receive(fds[0], &reply);
+		ok(result && errno == EPROTO, "and refused: %s", reply.error);
+		close(fds[0]);
+		close(fds[1]);
+	}
+}
+
 static void test_owner(void)
 {
 	int fd;
@@ -550,6 +587,8 @@ int main(void)
 	test_console();
 	test_owner();
 	test_end();
+	test_end_unheard();
+	test_answers();
 	clean();
 	return tap_done();
 }
