@@ -243,6 +243,9 @@ static int kill_vm(struct khv_names *names, const char *name)
 		return KHV_ERROR;
 	if (process < 0)
 		process = khv_name_process(names, fd);
+	/* It has hung up since: ended by somebody else, most likely, as the name's lock says. */
+	if (process < 0 && errno == ECONNRESET)
+		process = khv_name_holder(names, name);
 	if (process < 0 && errno != ESRCH)
 		err = fail_to_kill(fd, name);
 	else if (process >= 0 && (fd < 0 || !ask_to_end(fd, process)))

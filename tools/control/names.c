@@ -430,8 +430,14 @@ int khv_name_process(const struct khv_names *names, int fd)
 	socklen_t len = sizeof(int);
 	int process = -1;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &len))
-		process = errno == ENOPROTOOPT ? process_by_number(fd) : -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &len)) {
+		process = -1;
+		/* EINVAL is what kernels before 6.16 say of one that is gone. */
+		if (errno == ENOPROTOOPT)
+			process = process_by_number(fd);
+		else if (errno == EINVAL)
+			errno = ESRCH;
+	}
 	return checked(names, process);
 }
 
@@ -453,8 +459,11 @@ int khv_name_holder(const struct khv_names *names, const char *name)
 	file_of(file, name, LOCK_SUFFIX);
 	/* It may be the user's who is looked at: not to wait for, and not another's. */
 	fd = openat(names->dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == ENOENT)
+			errno = ESRCH;
 		return -1;
+	}
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == names->uid) {
 		pid = lock_owner(fd);
 		process = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
