@@ -135,6 +135,7 @@ static bool serve_requests(struct khv_vcpu *vcpu)
 	if (khv_request_take(vcpu, KHV_REQ_EVENT)) {
 		if (vcpu->lapic && khv_lapic_init_sipi_pending(vcpu)) {
 			khv_request(vcpu, KHV_REQ_MP_STATE);
+			khv_request(vcpu, KHV_REQ_EVENT);
 			return false;
 		}
 		if (unlikely(interrupt_window_open(vcpu))) {

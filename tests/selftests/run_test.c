@@ -467,6 +467,25 @@ static void test_nmi_in_shadow(void)
 	EXPECT_EQ(*GUEST_VAR(vcpu->vm, guest_traps[2]), 1);
 }
 
+/* A SIPI that nobody waits for is nothing, and takes nothing with it. */
+static void test_nmi_beside_sipi(void)
+{
+	static const uint32_t states[] = { KVM_MP_STATE_SIPI_RECEIVED, KVM_MP_STATE_RUNNABLE };
+	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, VM_IRQCHIP), 0);
+	struct kvm_mp_state mp;
+
+	vm_need(vcpu->vm, KVM_CAP_USER_NMI, "KVM_CAP_USER_NMI");
+	guest_start(vcpu, guest_nmi);
+	guest_run_sync(vcpu, 1);
+	for (size_t i = 0; i < KSFT_ARRAY_SIZE(states); i++) {
+		mp.mp_state = states[i];
+		ASSERT_EQ(try_ioctl(vcpu->fd, KVM_SET_MP_STATE, &mp), 0);
+	}
+	ASSERT_EQ(try_ioctl_value(vcpu->fd, KVM_NMI, 0), 0);
+	guest_run_sync(vcpu, 0x41);
+	EXPECT_EQ(*GUEST_VAR(vcpu->vm, guest_traps[2]), 1);
+}
+
 static const struct ksft_test tests[] = {
 	{ "immediate_exit", test_immediate_exit },
 	{ "immediate_exit_completes", test_immediate_exit_completes },
@@ -485,6 +504,7 @@ static const struct ksft_test tests[] = {
 	{ "nmi", test_nmi },
 	{ "nmi_after_exception", test_nmi_after_exception },
 	{ "nmi_in_shadow", test_nmi_in_shadow },
+	{ "nmi_beside_sipi", test_nmi_beside_sipi },
 };
 
 static const struct ksft_suite suite = KSFT_SUITE("run", tests);
