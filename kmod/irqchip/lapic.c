@@ -621,9 +621,10 @@ static void reset_regs(struct khv_lapic *apic)
 	unsigned int i, reg;
 
 	khv_lapic_timer_cancel(apic);
+	/* First: an interrupt that comes meanwhile sets its bit of IRR, then its word's here. */
+	WRITE_ONCE(apic->irr_words, 0);
 	for (reg = 0; reg < KVM_APIC_REG_SIZE; reg += 0x10)
 		khv_lapic_put_reg(apic, reg, 0);
-	WRITE_ONCE(apic->irr_words, 0);
 	bitmap_zero(apic->posted, KHV_APIC_VECTORS);
 	apic->isr_words = 0;
 	apic->highest_isr = -1;
