@@ -81,8 +81,9 @@ void khv_vcpu_reset(struct khv_vcpu *vcpu, bool init)
 	if (vcpu->lapic)
 		khv_lapic_reset(vcpu, init);
 	khv_pv_reset(vcpu, init);
-	if (!init)
-		khv_pvclock_reset(vcpu);
+	/* What comes next is not asked where khv may write. */
+	khv_pvclock_reset(vcpu);
+	khv_steal_set(vcpu, 0);
 	khv_request(vcpu, KHV_REQ_TLB_FLUSH);
 	khv_request(vcpu, KHV_REQ_EVENT);
 }
