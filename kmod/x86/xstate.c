@@ -387,15 +387,23 @@ int khv_set_fpu(struct khv_vcpu *vcpu, const struct kvm_fpu *fpu)
 
 int khv_get_xsave(struct khv_vcpu *vcpu, void *buf, unsigned int size)
 {
+	struct xstate_header *hdr;
+
 	if (size < area_size)
 		return -EINVAL;
 	spell_out(vcpu);
 	memset(buf, 0, size);
 	memcpy(buf, vcpu->xstate.area, area_size);
 	((struct fxregs_state *)buf)->mxcsr_mask = mxcsr_mask;
+	if (size < LEGACY_END)
+		return 0;
+	hdr = buf + LEGACY_SIZE;
 	/* FXSAVE has no header; clients expect one that says as much. */
-	if (!have_xsave && size >= LEGACY_END)
-		((struct xstate_header *)(buf + LEGACY_SIZE))->xfeatures = XFEATURE_MASK_FPSSE;
+	if (!have_xsave)
+		hdr->xfeatures = XFEATURE_MASK_FPSSE;
+	/* XSAVE goes by the registers alone; whoever reads the header then forgets MXCSR. */
+	else if (legacy(vcpu)->mxcsr != MXCSR_INIT)
+		hdr->xfeatures |= XFEATURE_MASK_SSE;
 	return 0;
 }
 

@@ -208,6 +208,35 @@ static void test_xsave(void)
 	EXPECT(try_ioctl(vcpu->fd, KVM_SET_XSAVE, &set) < 0);
 }
 
+static uint32_t mxcsr, mxcsr_after;
+
+static void guest_mxcsr(void)
+{
+	asm volatile("ldmxcsr %0" : : "m"(mxcsr));
+	guest_sync(1);
+	asm volatile("stmxcsr %0" : "=m"(mxcsr_after));
+	guest_sync(2);
+}
+
+/* It is the guest's also when there is nothing in the registers that it is about. */
+static void test_xsave_mxcsr(void)
+{
+	struct vcpu *vcpu = create();
+	struct kvm_xsave state, initial;
+
+	vm_need(vcpu->vm, KVM_CAP_XSAVE, "KVM_CAP_XSAVE");
+	guest_start(vcpu, guest_mxcsr);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_XSAVE, &initial), 0);
+	*GUEST_VAR(vcpu->vm, mxcsr) = 0x9fc0;
+	guest_run_sync(vcpu, 1);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_XSAVE, &state), 0);
+	EXPECT_EQ(state.region[24 / 4], 0x9fc0);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_SET_XSAVE, &initial), 0);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_SET_XSAVE, &state), 0);
+	guest_run_sync(vcpu, 2);
+	EXPECT_EQ(*GUEST_VAR(vcpu->vm, mxcsr_after), 0x9fc0);
+}
+
 static void test_xsave2(void)
 {
 	struct vcpu *vcpu = create();
@@ -371,6 +400,7 @@ static const struct ksft_test tests[] = {
 	{ "invalid_sregs", test_invalid_sregs },
 	{ "fpu", test_fpu },
 	{ "xsave", test_xsave },
+	{ "xsave_mxcsr", test_xsave_mxcsr },
 	{ "xsave2", test_xsave2 },
 	{ "xcrs", test_xcrs },
 	{ "debugregs", test_debugregs },
