@@ -434,19 +434,41 @@ static void queue_refresh(struct irq_work *work)
 static DEFINE_IRQ_WORK(refresh_irq_work, queue_refresh);
 
 /*
- * The host's timekeeper moved on, which it does every tick. Only a change of
- * the clock source or a step (resume from suspend is one) matters. Called
- * inside the timekeeper's own lock, where nothing may be woken.
+ * Have the clock that base_ns() reads and the TSC parted since the last call? By another clock
+ * source, or a suspend, in which the TSC may go on, or back, while that stands still. Not where
+ * somebody sets the wall-clock time: a new pair would then only give guests, at once, what the
+ * two have drifted apart by rounding.
+ */
+static bool parted(const struct timekeeper *tk)
+{
+	static const struct clocksource *clock;
+	static ktime_t offs_boot;
+	static u64 cycles, raw_ns;
+	const struct tk_read_base *raw = &tk->tkr_raw;
+	u64 now_ns = tk->raw_sec * NSEC_PER_SEC + (raw->xtime_nsec >> raw->shift);
+	u64 told_ns = mul_u64_u32_shr(raw->cycle_last - cycles, raw->mult, raw->shift);
+	bool same = tk->tkr_mono.clock == clock && tk->offs_boot == offs_boot &&
+		    abs((s64)(now_ns - raw_ns - told_ns)) < NSEC_PER_USEC;
+
+	clock = tk->tkr_mono.clock;
+	offs_boot = tk->offs_boot;
+	cycles = raw->cycle_last;
+	raw_ns = now_ns;
+	return !same;
+}
+
+/*
+ * The host's timekeeper moved on, which it does every tick. Called inside its own lock, where
+ * nothing may be woken.
  */
 static int gtod_notify(struct notifier_block *nb, unsigned long was_set, void *priv)
 {
 	const struct timekeeper *tk = priv;
-	bool tsc = tk->tkr_mono.clock->vdso_clock_mode == VDSO_CLOCKMODE_TSC;
 
 	khv_tsc_host_tick(was_set);
-	if (tsc == tsc_clocksource && !was_set)
+	if (!parted(tk))
 		return NOTIFY_OK;
-	WRITE_ONCE(tsc_clocksource, tsc);
+	WRITE_ONCE(tsc_clocksource, tk->tkr_mono.clock->vdso_clock_mode == VDSO_CLOCKMODE_TSC);
 	atomic_inc(&generation);
 	irq_work_queue(&refresh_irq_work);
 	return NOTIFY_OK;
