@@ -233,6 +233,8 @@ int khv_vcpu_create(struct khv_vm *vm, unsigned long id)
 	vm->vcpus[vcpu->index] = vcpu;
 	/* Pairs with the acquire in khv_vm_vcpu(): who sees the count sees the vCPU whole. */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
+	/* Its TSC may be another than the others' by now. */
+	khv_vm_request_all(vm, KHV_REQ_CLOCK_UPDATE);
 	khv_debugfs_add_vcpu(vcpu);
 	fd_install(fd, file);
 	return fd;

@@ -211,7 +211,7 @@ static void fill_page(struct khv_vcpu *vcpu, struct pvclock_vcpu_time_info *page
 	struct khv_pvclock_scale scale = host_scale();
 	struct khv_clock_pair pair;
 	unsigned long flags;
-	u64 ratio;
+	bool together;
 
 	if (vcpu->tsc.ratio != KHV_TSC_UNSCALED)
 		scale = khv_pvclock_scale((u64)vcpu->tsc.khz * 1000);
@@ -219,14 +219,14 @@ static void fill_page(struct khv_vcpu *vcpu, struct pvclock_vcpu_time_info *page
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	pair = vm_pair(clock);
 	page->system_time = pair.ns + clock->offset_ns;
-	ratio = clock->tsc.ratio;
+	together = khv_tsc_together(vcpu->vm);
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 
 	page->tsc_timestamp = khv_guest_tsc_at(vcpu, pair.tsc);
 	page->tsc_to_system_mul = scale.mul;
 	page->tsc_shift = scale.shift;
-	/* Pages with the same factors cannot disagree. */
-	if (khv_pvclock_stable() && ratio == vcpu->tsc.ratio)
+	/* Each vCPU may read any page by its own TSC, and be right. */
+	if (khv_pvclock_stable() && together)
 		page->flags = PVCLOCK_TSC_STABLE_BIT;
 }
 

@@ -99,15 +99,46 @@ static void meet(struct khv_vm_clock *clock, u64 ratio)
 	tsc->written_at = tsc->created_at;
 }
 
-static u64 start_offset(struct khv_vm_clock *clock, u64 ratio)
+/* Releases the clock's lock: what a client has made of @vcpu's TSC. */
+static void unlock_told(struct khv_vcpu *vcpu, u64 ratio, u64 offset, unsigned long flags)
 {
+	struct khv_tsc *tsc = &vcpu->tsc;
+	bool same = tsc->told_ratio == ratio && tsc->told_offset == offset;
+
+	tsc->told_ratio = ratio;
+	tsc->told_offset = offset;
+	raw_spin_unlock_irqrestore(&vcpu->vm->clock.lock, flags);
+	/* The pages of all vCPUs say whether theirs are the same. */
+	if (!same)
+		khv_vm_request_all(vcpu->vm, KHV_REQ_CLOCK_UPDATE);
+}
+
+bool khv_tsc_together(struct khv_vm *vm)
+{
+	struct khv_vcpu *vcpu, *first = NULL;
+	unsigned int i;
+
+	lockdep_assert_held(&vm->clock.lock);
+	khv_for_each_vcpu(i, vcpu, vm) {
+		if (!first)
+			first = vcpu;
+		if (vcpu->tsc.told_ratio != first->tsc.told_ratio ||
+		    vcpu->tsc.told_offset != first->tsc.told_offset)
+			return false;
+	}
+	return true;
+}
+
+static u64 start_offset(struct khv_vcpu *vcpu, u64 ratio)
+{
+	struct khv_vm_clock *clock = &vcpu->vm->clock;
 	unsigned long flags;
 	u64 offset;
 
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	meet(clock, ratio);
 	offset = clock->tsc.offset;
-	raw_spin_unlock_irqrestore(&clock->lock, flags);
+	unlock_told(vcpu, ratio, offset, flags);
 	return offset;
 }
 
@@ -132,8 +163,7 @@ void khv_tsc_reset(struct khv_vcpu *vcpu)
 	vcpu->tsc.khz = READ_ONCE(vcpu->vm->clock.tsc.khz);
 	vcpu->tsc.ratio = ratio_of(vcpu->tsc.khz);
 	vcpu->tsc.lost = khv_tsc_lost();
-	vcpu->tsc.offset = with_lost(vcpu, start_offset(&vcpu->vm->clock, vcpu->tsc.ratio),
-				     vcpu->tsc.ratio);
+	vcpu->tsc.offset = with_lost(vcpu, start_offset(vcpu, vcpu->tsc.ratio), vcpu->tsc.ratio);
 	khv_hw->set_tsc(vcpu);
 }
 
@@ -150,8 +180,10 @@ int khv_vm_tsc_set_khz(struct khv_vm *vm, unsigned long asked)
 
 int khv_tsc_set_khz(struct khv_vcpu *vcpu, unsigned long asked)
 {
+	struct khv_vm_clock *clock = &vcpu->vm->clock;
 	struct khv_tsc *tsc = &vcpu->tsc;
 	u64 old = tsc->ratio, ratio;
+	unsigned long flags;
 	u32 khz;
 
 	if (frequency(asked, &khz, &ratio))
@@ -159,8 +191,12 @@ int khv_tsc_set_khz(struct khv_vcpu *vcpu, unsigned long asked)
 	tsc->khz = khz;
 	if (ratio == old)
 		return 0;
-	if (tsc->offset == with_lost(vcpu, -scaled(vcpu->vm->clock.tsc.created_at, old), old))
-		tsc->offset = with_lost(vcpu, start_offset(&vcpu->vm->clock, ratio), ratio);
+	if (tsc->offset == with_lost(vcpu, -scaled(clock->tsc.created_at, old), old)) {
+		tsc->offset = with_lost(vcpu, start_offset(vcpu, ratio), ratio);
+	} else {
+		raw_spin_lock_irqsave(&clock->lock, flags);
+		unlock_told(vcpu, ratio, tsc->offset - scaled(tsc->lost, ratio), flags);
+	}
 	tsc->ratio = ratio;
 	changed(vcpu);
 	return 0;
@@ -204,7 +240,7 @@ void khv_tsc_write(struct khv_vcpu *vcpu, u64 data)
 	tsc->written = data;
 	tsc->written_at = now;
 	offset = tsc->offset;
-	raw_spin_unlock_irqrestore(&clock->lock, flags);
+	unlock_told(vcpu, ratio, offset, flags);
 	khv_tsc_set_offset(vcpu, with_lost(vcpu, offset, ratio));
 }
 
@@ -219,6 +255,6 @@ void khv_tsc_client_offset(struct khv_vcpu *vcpu, u64 offset)
 	tsc->offset = offset - scaled(vcpu->tsc.lost, tsc->ratio);
 	tsc->written_at = rdtsc_ordered() + vcpu->tsc.lost;
 	tsc->written = scaled(tsc->written_at, tsc->ratio) + tsc->offset;
-	raw_spin_unlock_irqrestore(&clock->lock, flags);
+	unlock_told(vcpu, tsc->ratio, tsc->offset, flags);
 	khv_tsc_set_offset(vcpu, offset);
 }

@@ -21,6 +21,8 @@ struct khv_tsc {
 	u64 ratio;
 	u64 offset;
 	u64 lost;		/* what of the host's losses is in the offset */
+	/* What clients have made of it, losses left out; under the clock's lock, too. */
+	u64 told_ratio, told_offset;
 };
 
 /*
@@ -73,6 +75,9 @@ static inline u64 khv_tsc_lost(void)
 void khv_tsc_host_tick(bool resumed);
 /* Whoever has taken vcpu->lock: what the host's TSC lost meanwhile, the guest's did not. */
 void khv_tsc_catch_up(struct khv_vcpu *vcpu);
+
+/* All vCPUs have the same, as far as clients set them. Under the lock of struct khv_vm_clock. */
+bool khv_tsc_together(struct khv_vm *vm);
 
 /* The TSC as the guest reads it now, and at the host's @host_tsc. */
 u64 khv_guest_tsc(struct khv_vcpu *vcpu);

@@ -315,10 +315,96 @@ static void page_of_scaled_tsc(struct kunit *test)
 	guest = khv_pvclock_cycles_to_ns(scale, khv_guest_tsc_at(vcpu, host) - page->tsc_timestamp);
 	KUNIT_EXPECT_LT(test, abs((s64)(guest - NSEC_PER_SEC)), 2000LL);
 	KUNIT_EXPECT_EQ(test, page->flags, (u8)PVCLOCK_TSC_STABLE_BIT);
-	/* Another vCPU has another frequency: what they compute may differ by a rounding. */
-	vcpu->vm->clock.tsc.ratio = KHV_TSC_UNSCALED;
-	khv_pvclock_update(vcpu);
-	KUNIT_EXPECT_EQ(test, page->flags, (u8)0);
+}
+
+/* The page says whether all vCPUs have the same TSC, as clients have set them. */
+static void page_of_several_tscs(struct kunit *test)
+{
+	struct khv_vcpu *vcpu = clock_vcpu(test), *other = fake_vcpu(test);
+	struct pvclock_vcpu_time_info *page = (void *)fake.memory;
+	const u64 second = (u64)tsc_khz * 1000;
+
+	other->vm = vcpu->vm;
+	vcpu->vm->vcpus[0] = vcpu;
+	vcpu->vm->vcpus[1] = other;
+	vcpu->vm->nr_vcpus = 2;
+	khv_tsc_reset(other);
+	khv_pv_msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, 1, false);
+#define EXPECT_STABLE(wanted) do {							\
+	khv_pvclock_update(vcpu);							\
+	KUNIT_EXPECT_EQ(test, page->flags, (u8)((wanted) ? PVCLOCK_TSC_STABLE_BIT : 0));\
+} while (0)
+	EXPECT_STABLE(true);
+	khv_tsc_write(other, 1000 * second);
+	EXPECT_STABLE(false);
+	khv_tsc_write(vcpu, 1000 * second);
+	EXPECT_STABLE(true);
+	khv_tsc_client_offset(vcpu, 5);
+	EXPECT_STABLE(false);
+	khv_tsc_client_offset(other, 5);
+	EXPECT_STABLE(true);
+	khv_tsc_client_offset(other, 5);
+	EXPECT_STABLE(true);
+	/* What a client has set stays with another frequency, and is another TSC then. */
+	khv_caps.tsc_scaling = true;
+	KUNIT_EXPECT_EQ(test, khv_tsc_set_khz(other, 2 * tsc_khz), 0);
+	EXPECT_STABLE(false);
+	/* A new vCPU, as long as the VM's frequency is the same, has what the last one has. */
+	khv_tsc_reset(other);
+	EXPECT_STABLE(true);
+	KUNIT_EXPECT_EQ(test, khv_vm_tsc_set_khz(vcpu->vm, 2 * tsc_khz), 0);
+	khv_tsc_reset(other);
+	EXPECT_STABLE(false);
+	khv_tsc_reset(vcpu);
+	EXPECT_STABLE(true);
+	khv_caps.tsc_scaling = false;
+#undef EXPECT_STABLE
+}
+
+/* New pairs are for what has parted TSC and time, not for each step of the wall clock. */
+static void pairs_are_kept(struct kunit *test)
+{
+	static struct clocksource tsc = { .vdso_clock_mode = VDSO_CLOCKMODE_TSC }, other;
+	struct timekeeper *tk = kunit_kzalloc(test, sizeof(*tk), GFP_KERNEL);
+	int before;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tk);
+	tk->tkr_mono.clock = &tsc;
+	tk->offs_boot = 1;
+	tk->tkr_raw.shift = 24;
+	tk->tkr_raw.mult = 1 << 23;	/* two cycles a nanosecond */
+#define EXPECT_NEW(was_set, wanted) do {						\
+	before = atomic_read(&generation);						\
+	gtod_notify(NULL, was_set, tk);							\
+	KUNIT_EXPECT_EQ(test, atomic_read(&generation), before + (wanted));		\
+} while (0)
+	host_seen = 0;
+	EXPECT_NEW(0, 1);
+	EXPECT_NEW(0, 0);
+	tk->tkr_raw.cycle_last += 6 * (u64)NSEC_PER_SEC + 2000;
+	tk->raw_sec += 3;
+	tk->tkr_raw.xtime_nsec += 1000ULL << 24;
+	EXPECT_NEW(0, 0);
+	EXPECT_NEW(1, 0);
+	/* A sleep that the host has counted; one that it has not; and one that took the TSC back. */
+	tk->offs_boot = 2;
+	EXPECT_NEW(1, 1);
+	EXPECT_NEW(1, 0);
+	tk->tkr_raw.cycle_last += NSEC_PER_SEC;
+	EXPECT_NEW(1, 1);
+	EXPECT_NEW(1, 0);
+	tk->tkr_raw.cycle_last = 1000;
+	EXPECT_NEW(1, 1);
+	EXPECT_NEW(1, 0);
+	tk->tkr_mono.clock = &other;
+	EXPECT_NEW(0, 1);
+	KUNIT_EXPECT_FALSE(test, khv_pvclock_stable());
+	tk->tkr_mono.clock = &tsc;
+	EXPECT_NEW(0, 1);
+	KUNIT_EXPECT_TRUE(test, khv_pvclock_stable());
+#undef EXPECT_NEW
+	irq_work_sync(&refresh_irq_work);
+	cancel_work_sync(&refresh_work);
 }
 
 static struct kunit_case clock_cases[] = {
@@ -333,6 +419,8 @@ static struct kunit_case clock_cases[] = {
 	KUNIT_CASE(tsc_ratios),
 	KUNIT_CASE(tsc_after_sleep),
 	KUNIT_CASE(page_of_scaled_tsc),
+	KUNIT_CASE(page_of_several_tscs),
+	KUNIT_CASE(pairs_are_kept),
 	{}
 };
 

@@ -26,6 +26,7 @@
 #define MSR_STEAL_TIME		0x4b564d03
 #define FEATURES_LEAF		0x40000001
 #define FEATURE_STEAL_TIME	(1 << 5)
+#define STABLE			1
 #define STOPPED			2
 
 struct clock_page {
@@ -443,6 +444,69 @@ static void test_clock_pairing(void)
 		ksft_skip("the host's clock is not its TSC: refused");
 }
 
+static uint8_t clock_flags(struct vcpu *vcpu)
+{
+	guest_run_sync(vcpu, 1);
+	return GUEST_VAR(vcpu->vm, clock_page)->flags;
+}
+
+/* A guest may read any vCPU's page with any vCPU's TSC only where these are the same. */
+static void test_clock_stable(void)
+{
+	struct vcpu *vcpu = start(guest_has_clock), *other;
+	const unsigned long set = KVM_SET_DEVICE_ATTR;
+	uint64_t offset = 1ULL << 50;
+
+	vm_need(vcpu->vm, KVM_CAP_VCPU_ATTRIBUTES, "KVM_CAP_VCPU_ATTRIBUTES");
+	if (!host_clock_is_tsc())
+		ksft_skip("the host's clock is not the TSC");
+	other = vcpu_create(vcpu->vm, 1);
+	EXPECT_EQ(clock_flags(vcpu) & STABLE, STABLE);
+	ASSERT_EQ(device_attr(other, set, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, &offset), 0);
+	EXPECT_EQ(clock_flags(vcpu) & STABLE, 0);
+	ASSERT_EQ(device_attr(vcpu, set, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, &offset), 0);
+	EXPECT_EQ(clock_flags(vcpu) & STABLE, STABLE);
+}
+
+/* Steps of the host's wall clock are nothing to a clock that counts from the guest's start. */
+static void test_clock_set(void)
+{
+	struct vcpu *vcpu = start(guest_has_clock);
+	volatile struct clock_page *page = GUEST_VAR(vcpu->vm, clock_page);
+	struct timespec now;
+	uint32_t before;
+
+	if (!host_clock_is_tsc())
+		ksft_skip("the host's clock is not the TSC");
+	guest_run_sync(vcpu, 1);
+	guest_run_sync(vcpu, 1);
+	before = page->version;
+	ASSERT_EQ(clock_gettime(CLOCK_REALTIME, &now), 0);
+	if (clock_settime(CLOCK_REALTIME, &now))
+		ksft_skip("the host's clock cannot be set");
+	usleep(100000);
+	guest_run_sync(vcpu, 1);
+	EXPECT_EQ(page->version, before);
+}
+
+/* What runs after an INIT has not asked to have its memory written. */
+static void test_init_forgets(void)
+{
+	struct vcpu *vcpu = vcpu_create(vm_create(VM_RAM_SIZE, VM_IRQCHIP), 0);
+	struct kvm_msi init = { .address_lo = 0xfee00000, .data = 0x4500 };
+	struct kvm_mp_state mp;
+	uint64_t value;
+
+	ASSERT_EQ(try_set_msr(vcpu, MSR_SYSTEM_TIME, 0x1001), 1);
+	ASSERT_EQ(try_set_msr(vcpu, MSR_STEAL_TIME, 0x2001), 1);
+	ASSERT(try_ioctl(vcpu->vm->fd, KVM_SIGNAL_MSI, &init) > 0);
+	ASSERT_EQ(try_ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp), 0);
+	ASSERT_EQ(try_get_msr(vcpu, MSR_SYSTEM_TIME, &value), 1);
+	EXPECT_EQ(value, 0);
+	ASSERT_EQ(try_get_msr(vcpu, MSR_STEAL_TIME, &value), 1);
+	EXPECT_EQ(value, 0);
+}
+
 static const struct ksft_test tests[] = {
 	{ "kvmclock_ctrl", test_kvmclock_ctrl },
 	{ "tsc_offset", test_tsc_offset },
@@ -451,6 +515,9 @@ static const struct ksft_test tests[] = {
 	{ "steal_time", test_steal_time, 60 },
 	{ "enforced_features", test_enforced_features },
 	{ "clock_pairing", test_clock_pairing },
+	{ "clock_stable", test_clock_stable },
+	{ "clock_set", test_clock_set },
+	{ "init_forgets", test_init_forgets },
 	{ "clock_follows_cpu", test_clock_follows_cpu, 60 },
 };
 
