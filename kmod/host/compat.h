@@ -157,8 +157,11 @@
 #define wrmsrq_safe(msr, val)	wrmsrl_safe(msr, val)
 #endif
 
-/* kernel_fpu_begin() holds off softirqs from 6.15 on; before, they run in an interrupt window. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+/*
+ * kernel_fpu_begin() holds off softirqs from 6.15 on; before, they run in an interrupt window.
+ * With PREEMPT_RT they are a thread's, which the scheduler asks for as for any other.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0) && !defined(CONFIG_PREEMPT_RT)
 #define khv_softirq_pending()	local_softirq_pending()
 #else
 #define khv_softirq_pending()	false
