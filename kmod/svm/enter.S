@@ -15,7 +15,8 @@
 #include "svm/enter.h"
 #include "x86/gprs.S"
 
-	.text
+/* Nor a probe: its trap would take the guest's GS for the host's. */
+	.section .noinstr.text, "ax"
 
 /*
  * int khv_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, unsigned long flags,
