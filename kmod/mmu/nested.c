@@ -233,7 +233,7 @@ void khv_mmu_protect(struct khv_vm *vm, gfn_t gfn, const unsigned long *bits, un
 		return;
 	}
 	for (; pos < nr; pos = find_next_bit(bits, nr, end)) {
-		end = min(nr, pos + PROTECT_CHUNK);
+		end = min_t(u64, nr, pos + PROTECT_CHUNK);
 		spin_lock(&mmu->lock);
 		protect_runs(mmu, gfn, bits, pos, end, &gather);
 		flush |= note_flush(mmu, &gather, &counted);

@@ -71,5 +71,5 @@ void khv_halt_ended(struct khv_vcpu *vcpu, u64 ns)
 	if (ns > limit)
 		vcpu->poll_ns = 0;
 	else if (ns > vcpu->poll_ns)
-		vcpu->poll_ns = clamp(2 * vcpu->poll_ns, FIRST_POLL_NS, limit);
+		vcpu->poll_ns = clamp_t(u64, 2ULL * vcpu->poll_ns, FIRST_POLL_NS, limit);
 }
