@@ -68,7 +68,7 @@ module_make()
 	if [ -n "$K_ROOT" ]; then
 		sid_make "$K_ROOT" "$1"
 	else
-		make -C "$K_BUILD" M="$1" -j"$(nproc)" modules
+		make -C "$K_BUILD" M="$1" KHV_WERROR=1 -j"$(nproc)" modules
 	fi
 }
 

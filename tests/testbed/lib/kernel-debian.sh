@@ -156,5 +156,5 @@ sid_unpack()
 # sid_make ROOT TREE: builds the module in TREE with sid's compiler.
 sid_make()
 {
-	SID_TREE=$2 sid_chroot "$1" make -C "$K_BUILD" M=/khv -j"$(nproc)" modules
+	SID_TREE=$2 sid_chroot "$1" make -C "$K_BUILD" M=/khv KHV_WERROR=1 -j"$(nproc)" modules
 }
