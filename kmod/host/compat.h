@@ -35,7 +35,7 @@
 
 /* 6.19 keeps cr4_update_irqsoff() for KVM: CR4's shadow is out of reach. */
 #define KHV_HAVE_CR4_SHADOW	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0))
-/* And the hook that crashes call. */
+/* And the hook that crashes call; 7.1 does without, if it was built with KVM. */
 #define KHV_HAVE_EMERGENCY	KHV_HAVE_CR4_SHADOW
 #if KHV_HAVE_CR4_SHADOW
 #define khv_cr4_set_vmxe()	cr4_set_bits_irqsoff(X86_CR4_VMXE)
